@@ -1,0 +1,1 @@
+"""Things that run. Imports `twin` and `controllers`; nobody imports agents."""

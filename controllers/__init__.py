@@ -1,0 +1,1 @@
+"""Decisions: pure functions of state, forecast and plan. Imports `twin` only."""

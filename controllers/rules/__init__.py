@@ -1,0 +1,1 @@
+"""Control rules, one file each; `twin.registry.load` imports them all."""

@@ -1,0 +1,1 @@
+"""Cooling technologies, one file each."""

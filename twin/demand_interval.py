@@ -1,0 +1,52 @@
+"""The meter's own demand interval: the 15 or 30 minutes over which a utility averages demand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from twin.numeric import Num, larger
+from twin.timegrid import floor_to
+from twin.units import SECONDS_PER_HOUR
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemandInterval:
+    """Energy imported so far in the running interval, and the highest finished average so far.
+
+    Intervals are aligned to the epoch, as utility meters align them to the hour. The billed peak
+    restarts with each billing month, which is a calendar month in the site's own time zone.
+    """
+
+    length_s: float
+    start: datetime
+    billing_month: tuple[int, int]
+    """Year and month, local time."""
+    energy_kwh: Num = 0.0
+    billed_peak_kw: Num = 0.0
+
+    def elapsed_s(self, now: datetime) -> float:
+        return (now - self.start).total_seconds()
+
+    def allowance_kw(self, now: datetime, peak_kw: Num) -> Num:
+        """Constant import for the rest of the interval that ends it on an average of `peak_kw`."""
+        remaining_s = self.length_s - self.elapsed_s(now)
+        return (peak_kw * self.length_s - self.energy_kwh * SECONDS_PER_HOUR) / remaining_s
+
+    def roll(self, now: datetime, local: datetime) -> DemandInterval:
+        """The interval that `now` lies in: this one, or a new one after closing this one."""
+        start, month = floor_to(now, self.length_s), (local.year, local.month)
+        if start == self.start:
+            return self
+        average_kw = self.energy_kwh * SECONDS_PER_HOUR / self.length_s
+        peak_kw = larger(self.billed_peak_kw, average_kw) if month == self.billing_month else 0.0
+        return replace(self, start=start, billing_month=month, energy_kwh=0.0, billed_peak_kw=peak_kw)
+
+    def add(self, import_kw: Num, seconds: float) -> DemandInterval:
+        """This interval after `seconds` at `import_kw`; export does not count against import."""
+        return replace(self, energy_kwh=self.energy_kwh + larger(import_kw, 0.0) * seconds / SECONDS_PER_HOUR)
+
+
+def opening(now: datetime, local: datetime, length_s: float) -> DemandInterval:
+    """The interval that `now` lies in, with nothing metered yet."""
+    return DemandInterval(length_s=length_s, start=floor_to(now, length_s), billing_month=(local.year, local.month))

@@ -1,0 +1,1 @@
+"""The electrical network. The only place with pandapower, MW and generator signs."""

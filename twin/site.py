@@ -1,0 +1,140 @@
+"""The site file: read, checked, and turned into frozen data. Wrong input is reported by file, line and key.
+
+This and the register maps are the only places where pydantic is used: where a person's file is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, dataclass, field, fields
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Union, cast, get_type_hints
+from zoneinfo import ZoneInfo, available_timezones
+
+import twin.cooling
+import twin.devices
+from annotated_types import Ge, Gt, Le, Predicate
+from pydantic import ConfigDict, Field, TypeAdapter, create_model
+from twin.devices.base import DEVICES, STRICT, Account, Device
+from twin.errors import InputError
+from twin.network.topology import Topology
+from twin.registry import load
+from twin.telemetry.config import Telemetry
+from twin.weather_source import WeatherSource
+from twin.yaml_file import Document, read_yaml
+
+TimeZoneName = Annotated[str, Predicate(available_timezones().__contains__)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Location:
+    """Where the site is."""
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
+
+    latitude_deg: Annotated[float, Ge(-90), Le(90)]
+    longitude_deg: Annotated[float, Ge(-180), Le(180)]
+    altitude_m: float = 0.0
+    time_zone: TimeZoneName
+    """IANA name, for tariffs and for the screen; everything else is UTC."""
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.time_zone)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Control:
+    """How the control agent runs."""
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
+
+    period_s: Annotated[float, Gt(0)] = 1.0
+    """Time from one control cycle to the next."""
+    command_validity_s: Annotated[float, Gt(0)] = 5.0
+    """A device that hears nothing for this long returns to its safe setpoint."""
+    forecast_period_s: Annotated[float, Gt(0)] = 900.0
+    forecast_step_s: Annotated[float, Gt(0)] = 900.0
+    forecast_horizon_h: Annotated[float, Gt(0), Le(72)] = 36.0
+    import_margin_fraction: Annotated[float, Ge(0), Le(0.5)] = 0.02
+    """How far below the contracted import the guard keeps the site, for what meters and models miss."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Emulation:
+    """How the emulated plant differs from the twin, so that the twin is never tested against itself."""
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
+
+    parameter_error_fraction: Annotated[float, Ge(0), Le(0.2)] = 0.03
+    """Standard deviation of efficiencies, impedances and losses around the site file's values."""
+    power_noise_fraction: Annotated[float, Ge(0), Le(0.1)] = 0.005
+    """Standard deviation of a power meter, of its rated value. Class 0.5 is 0.005."""
+    voltage_noise_fraction: Annotated[float, Ge(0), Le(0.1)] = 0.002
+    latency_s: Annotated[float, Ge(0)] = 0.0
+    """Time from a command's arrival to its taking effect."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """One site, as its file describes it."""
+
+    name: str
+    location: Location
+    weather: WeatherSource
+    network: Topology
+    devices: Mapping[str, Device[Any]]
+    """Name → device, in the order of the file."""
+    grid_forming: str | None = None
+    """Device that holds voltage and frequency on a site without a grid connection."""
+    control: Control = field(default_factory=Control)
+    rules: Sequence[Mapping[str, Any]] = ()
+    """Control rules; their keys are checked by `controllers.rules`."""
+    telemetry: Telemetry = field(default_factory=Telemetry)
+    emulation: Emulation = field(default_factory=Emulation)
+
+    @property
+    def grid(self) -> str | None:
+        """Name of the grid connection, if there is one."""
+        return next((name for name, device in self.devices.items() if device.account is Account.GRID), None)
+
+    @property
+    def slack(self) -> str:
+        """The device whose power balances the network."""
+        return cast(str, self.grid or self.grid_forming)
+
+
+@cache
+def site_adapter() -> TypeAdapter[Any]:
+    """Validator and JSON Schema of a site file, with every registered technology in it."""
+    load(twin.devices)
+    load(twin.cooling)
+    technologies = Annotated[Union[tuple(DEVICES.values())], Field(discriminator="type")]  # type: ignore[valid-type]  # noqa: UP007
+    hints = get_type_hints(Site, include_extras=True) | {"devices": dict[str, technologies]}
+    columns: dict[str, Any] = {
+        item.name: (hints[item.name], _default(item.default, item.default_factory)) for item in fields(Site)
+    }
+    return TypeAdapter(create_model("SiteFile", __config__=ConfigDict(extra="forbid"), **columns))
+
+
+def _default(value: Any, factory: Any) -> Any:
+    if factory is not MISSING:
+        return Field(default_factory=factory)
+    return ... if value is MISSING else value
+
+
+def load_site(path: Path) -> Site:
+    """Read and check a site file. Raises `InputError` with every problem found, each with its line."""
+    return load_document(path)[0]
+
+
+def load_document(path: Path) -> tuple[Site, Document]:
+    """As `load_site`, and the document beside it, for checks that need the lines of the file."""
+    document = read_yaml(path)
+    parsed = document.validate(site_adapter())
+    site = Site(**{item.name: getattr(parsed, item.name) for item in fields(Site)})
+    problems = tuple(cross_check(site, document))
+    if problems:
+        raise InputError(*problems)
+    return site, document

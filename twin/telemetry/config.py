@@ -1,0 +1,82 @@
+"""Connections to a plant, as a person writes them in the site file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, ClassVar, Literal
+
+from annotated_types import Ge, Gt, Le
+from pydantic import Field
+
+from twin.devices.base import STRICT
+
+Port = Annotated[int, Ge(1), Le(65535)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModbusLink:
+    """One device behind a Modbus TCP server. Links that share host and port share one gateway and one socket."""
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
+
+    protocol: Literal["modbus_tcp"]
+    host: str = "127.0.0.1"
+    port: Port
+    unit_id: Annotated[int, Ge(0), Le(255)] = 1
+    map: str
+    """Name of a register map in `site_configs/maps/` (without `.yaml`), or a path beside the site file."""
+    device: str
+    """The device of the twin that the registers belong to."""
+    timeout_s: Annotated[float, Gt(0), Le(1)] = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MqttLink:
+    """One device that publishes its points as JSON under a topic, and takes commands there.
+
+    `<topic>/state` carries ``{"at": ISO instant, "<point>": number, …}``;
+    `<topic>/command` takes ``{"id", "setpoint", "value", "valid_until"}``;
+    `<topic>/receipt` answers ``{"id", "outcome", "value", "detail"}``.
+    """
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
+
+    protocol: Literal["mqtt"]
+    topic: str
+    """Below the broker's `topic_prefix`, without wildcards."""
+    device: str
+    points: tuple[str, ...]
+    """The points expected in each message; one that is missing in it is bad."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Broker:
+    """The MQTT broker of the site."""
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
+
+    host: str = "127.0.0.1"
+    port: Port = 1883
+    topic_prefix: str = "gridhelm"
+    embedded: bool = False
+    """True: the emulator runs a broker of its own on this port, for a machine without one."""
+    username: str | None = None
+    password_file: str | None = None
+
+
+Link = Annotated[ModbusLink | MqttLink, Field(discriminator="protocol")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Telemetry:
+    """How the plant is read and commanded."""
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
+
+    broker: Broker | None = None
+    max_age_s: Annotated[float, Gt(0)] = 30.0
+    """An older value is stale: it is no longer relied on."""
+    links: Mapping[str, Link] = field(default_factory=dict)
+    """Name of the link → how to reach it."""
+    max_age_by_device_s: Mapping[str, float] = field(default_factory=dict)

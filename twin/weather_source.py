@@ -1,0 +1,27 @@
+"""Where the weather of a simulated site comes from, as a person writes it in the site file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+from twin.devices.base import STRICT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeatherSource:
+    """A typical-year or measured weather file."""
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
+
+    format: Literal["greensboro", "epw", "tmy3", "csv"] = "greensboro"
+    """`greensboro`: the measured typical year of Greensboro NC (NREL TMY3, station 723170) that pvlib ships."""
+    file: str | None = None
+    """Path of the file, beside the site file or absolute; not for `greensboro`.
+
+    A CSV has the columns `time` (ISO 8601 with offset), `ghi_w_m2`, `dni_w_m2`, `dhi_w_m2`,
+    `dry_bulb_c`, `relative_humidity_fraction`, `wind_m_s`, `pressure_kpa`.
+    """
+    typical_year: bool = True
+    """True: month, day and hour count and the year does not, so that any year can be simulated."""
