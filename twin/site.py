@@ -12,19 +12,28 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Union, cast, get_type_hints
 from zoneinfo import ZoneInfo, available_timezones
 
+from annotated_types import Ge, Gt, Le
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, create_model
+
 import twin.cooling
 import twin.devices
-from annotated_types import Ge, Gt, Le, Predicate
-from pydantic import ConfigDict, Field, TypeAdapter, create_model
 from twin.devices.base import DEVICES, STRICT, Account, Device
 from twin.errors import InputError
 from twin.network.topology import Topology
 from twin.registry import load
+from twin.site_checks import cross_check
 from twin.telemetry.config import Telemetry
 from twin.weather_source import WeatherSource
 from twin.yaml_file import Document, read_yaml
 
-TimeZoneName = Annotated[str, Predicate(available_timezones().__contains__)]
+
+def _time_zone(name: str) -> str:
+    if name not in available_timezones():
+        raise ValueError("an IANA time zone, for example America/New_York")
+    return name
+
+
+TimeZoneName = Annotated[str, AfterValidator(_time_zone)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +119,7 @@ def site_adapter() -> TypeAdapter[Any]:
     """Validator and JSON Schema of a site file, with every registered technology in it."""
     load(twin.devices)
     load(twin.cooling)
-    technologies = Annotated[Union[tuple(DEVICES.values())], Field(discriminator="type")]  # type: ignore[valid-type]  # noqa: UP007
+    technologies: Any = Annotated[Union[tuple(DEVICES.values())], Field(discriminator="type")]  # noqa: UP007
     hints = get_type_hints(Site, include_extras=True) | {"devices": dict[str, technologies]}
     columns: dict[str, Any] = {
         item.name: (hints[item.name], _default(item.default, item.default_factory)) for item in fields(Site)

@@ -28,7 +28,7 @@ class Document:
     def problem(self, keys: Sequence[Key], *, found: str, expected: str) -> Problem:
         """A complaint about the value at `keys`, or about the nearest key above it that exists."""
         return Problem(
-            file=str(self.path), line=self._line(keys), path=".".join(map(str, keys)), found=found, expected=expected
+            file=str(self.path), line=self.line(keys), path=".".join(map(str, keys)), found=found, expected=expected
         )
 
     def validate(self, adapter: TypeAdapter[T], at: Sequence[Key] = ()) -> T:
@@ -56,7 +56,8 @@ class Document:
                 keys.append(key)
         return tuple(keys)
 
-    def _line(self, keys: Sequence[Key]) -> int | None:
+    def line(self, keys: Sequence[Key]) -> int | None:
+        """1-based line of `keys`, or of the nearest key above it that exists."""
         node, line = self.data, None
         for key in keys:
             if not isinstance(node, CommentedMap | CommentedSeq) or not _has(node, key):

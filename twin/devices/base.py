@@ -25,8 +25,8 @@ Values = Mapping[str, Num]
 Drive = Mapping[str, FloatArray]
 """Named series that act on a device from outside, one value for each interval of a time grid."""
 
-STRICT = {"extra": "forbid", "use_attribute_docstrings": True}
-"""Reading of a person's file: unknown keys are refused, docstrings become the schema's descriptions."""
+STRICT = {"extra": "forbid", "use_attribute_docstrings": True, "allow_inf_nan": False}
+"""Reading of a person's file: no unknown keys, no nan or inf; docstrings become the schema's descriptions."""
 
 
 class Group(Enum):

@@ -1,0 +1,314 @@
+"""What a site file must satisfy beyond the type of each key: names that refer to each other, and sums that fit.
+
+Every check yields the problems it finds, each with its line; none stops at the first.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from graphlib import CycleError, TopologicalSorter
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+from twin.devices.base import Account, Device
+from twin.errors import Problem
+from twin.network.topology import Topology
+from twin.telemetry.config import ModbusLink, MqttLink, Telemetry
+from twin.yaml_file import Document, Key
+
+if TYPE_CHECKING:
+    from twin.site import Site
+
+WEATHER = "weather"
+"""The name under which a weather station's points appear; it is not a device of the network."""
+
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+"""A point is `device.name` and a topic is a path: a name holds neither dots nor slashes."""
+
+FORMING = (Account.BATTERY, Account.GENSET)
+"""What can hold voltage and frequency by itself."""
+
+
+@runtime_checkable
+class _Stored(Protocol):
+    """A device with a state of charge."""
+
+    min_soc: float
+    max_soc: float
+    initial_soc: float
+
+
+def cross_check(site: Site, document: Document) -> Iterator[Problem]:
+    """Every contradiction in the file, in the order of its sections."""
+    unsound = [*_network(site.network, document), *_device_buses(site, document), *_slack(site, document)]
+    yield from unsound or _islands(site, document)
+    yield from _weather(site, document)
+    yield from _devices(site.devices, document)
+    yield from _telemetry(site, document)
+    yield from _control(site, document)
+
+
+def one_of(name: str, known: Iterable[str], what: str) -> str:
+    """What was expected where `name` is none of `known`, with the likeliest meant."""
+    names = list(known)
+    meant = get_close_matches(name, names, n=1)
+    hint = f"; did you mean {meant[0]}?" if meant else ""
+    return f"{what} ({', '.join(names) or 'there is none'}){hint}"
+
+
+def _network(network: Topology, document: Document) -> Iterator[Problem]:
+    for name, bus in network.buses.items():
+        if bus.min_v_pu >= bus.max_v_pu:
+            yield document.problem(
+                ("network", "buses", name),
+                found=f"min_v_pu {bus.min_v_pu:g} and max_v_pu {bus.max_v_pu:g}",
+                expected="min_v_pu below max_v_pu",
+            )
+    for name, line in network.lines.items():
+        keys = ("network", "lines", name)
+        yield from _ends(network, document, keys, {"from_bus": line.from_bus, "to_bus": line.to_bus}) or _one_voltage(
+            network, document, keys, line.from_bus, line.to_bus
+        )
+    for name, transformer in network.transformers.items():
+        keys = ("network", "transformers", name)
+        yield from _ends(
+            network, document, keys, {"hv_bus": transformer.hv_bus, "lv_bus": transformer.lv_bus}
+        ) or _step_down(network, document, keys, transformer.hv_bus, transformer.lv_bus)
+
+
+def _ends(network: Topology, document: Document, keys: Sequence[Key], ends: dict[str, str]) -> list[Problem]:
+    unknown = [
+        document.problem((*keys, end), found=repr(bus), expected=one_of(bus, network.buses, "a bus"))
+        for end, bus in ends.items()
+        if bus not in network.buses
+    ]
+    if not unknown and len(set(ends.values())) == 1:
+        return [document.problem(keys, found=f"both ends on {ends.popitem()[1]}", expected="two different buses")]
+    return unknown
+
+
+def _one_voltage(
+    network: Topology, document: Document, keys: Sequence[Key], from_bus: str, to_bus: str
+) -> Iterator[Problem]:
+    from_v, to_v = network.buses[from_bus].rated_v, network.buses[to_bus].rated_v
+    if from_v != to_v:
+        yield document.problem(
+            keys,
+            found=f"{from_bus} of {from_v:g} V and {to_bus} of {to_v:g} V",
+            expected="two buses of one rated voltage, or a transformer between them",
+        )
+
+
+def _step_down(
+    network: Topology, document: Document, keys: Sequence[Key], hv_bus: str, lv_bus: str
+) -> Iterator[Problem]:
+    hv_v, lv_v = network.buses[hv_bus].rated_v, network.buses[lv_bus].rated_v
+    if hv_v < lv_v:
+        yield document.problem(
+            keys,
+            found=f"hv_bus {hv_bus} of {hv_v:g} V and lv_bus {lv_bus} of {lv_v:g} V",
+            expected="hv_bus on the side of the higher voltage; exchange the two",
+        )
+
+
+def _device_buses(site: Site, document: Document) -> Iterator[Problem]:
+    for name, device in site.devices.items():
+        if device.bus not in site.network.buses:
+            yield document.problem(
+                ("devices", name, "bus"),
+                found=repr(device.bus),
+                expected=one_of(device.bus, site.network.buses, "a bus"),
+            )
+
+
+def _slack(site: Site, document: Document) -> Iterator[Problem]:
+    grids = [name for name, device in site.devices.items() if device.account is Account.GRID]
+    for name in grids[1:]:
+        yield document.problem(
+            ("devices", name), found=f"a second grid connection beside {grids[0]}", expected="at most one"
+        )
+    if grids and site.grid_forming is not None:
+        yield document.problem(
+            ("grid_forming",),
+            found=f"{site.grid_forming!r} beside the grid connection {grids[0]}",
+            expected="one of the two: the grid holds the voltage where there is one",
+        )
+    elif site.grid_forming is not None:
+        yield from _forming(site.grid_forming, site.devices, document)
+    elif not grids:
+        yield document.problem(
+            ("devices",),
+            found="neither a device of type grid_connection nor a key grid_forming",
+            expected="one of the two, to hold voltage and frequency",
+        )
+
+
+def _forming(name: str, devices: Mapping[str, Device[Any]], document: Document) -> Iterator[Problem]:
+    able = [other for other, device in devices.items() if device.account in FORMING]
+    if name not in able:
+        yield document.problem(
+            ("grid_forming",), found=repr(name), expected=one_of(name, able, "a battery or genset of this file")
+        )
+
+
+def _islands(site: Site, document: Document) -> Iterator[Problem]:
+    """Parts without a path to the slack: there the power flow has no solution."""
+    reached = _reached(site.network, site.devices[site.slack].bus)
+    places: dict[str, list[tuple[Key, ...]]] = {bus: [] for bus in site.network.buses if bus not in reached}
+    for name, device in site.devices.items():
+        if device.bus in places:
+            places[device.bus].append(("devices", name, "bus"))
+    for bus, keys_of_devices in places.items():
+        for keys in keys_of_devices or [("network", "buses", bus)]:
+            yield document.problem(
+                keys,
+                found=f"{bus}, which no line or transformer joins to {site.slack}",
+                expected=f"a bus connected to {', '.join(sorted(reached))}",
+            )
+
+
+def _reached(network: Topology, start: str) -> set[str]:
+    neighbours = defaultdict[str, set[str]](set)
+    pairs = [(line.from_bus, line.to_bus) for line in network.lines.values()]
+    pairs += [(unit.hv_bus, unit.lv_bus) for unit in network.transformers.values()]
+    for one, other in pairs:
+        neighbours[one].add(other)
+        neighbours[other].add(one)
+    reached, fresh = set[str](), {start}
+    while fresh:
+        reached |= fresh
+        fresh = set[str]().union(*(neighbours[bus] for bus in fresh)) - reached
+    return reached
+
+
+def _weather(site: Site, document: Document) -> Iterator[Problem]:
+    source, keys = site.weather, ("weather", "file")
+    if source.format == "greensboro":
+        if source.file is not None:
+            yield document.problem(
+                keys, found=repr(source.file), expected="no file for greensboro: it comes with the program"
+            )
+    elif source.file is None:
+        yield document.problem(keys, found="nothing", expected=f"the path of the {source.format} file")
+    elif not (document.path.parent / source.file).is_file():
+        yield document.problem(keys, found=repr(source.file), expected="an existing file, beside the site file")
+
+
+def _devices(devices: Mapping[str, Device[Any]], document: Document) -> Iterator[Problem]:
+    for name, device in devices.items():
+        if not NAME.fullmatch(name) or name == WEATHER:
+            yield document.problem(
+                ("devices", name),
+                found=repr(name),
+                expected=f"a name of letters, digits, - and _, other than {WEATHER}",
+            )
+        for position, served in enumerate(device.serves):
+            if served not in devices:
+                yield document.problem(
+                    ("devices", name, "serves", position),
+                    found=repr(served),
+                    expected=one_of(served, [other for other in devices if other != name], "a device"),
+                )
+        if isinstance(device, _Stored):
+            yield from _soc(name, device, document)
+    yield from _cycle(devices, document)
+
+
+def _soc(name: str, device: _Stored, document: Document) -> Iterator[Problem]:
+    if device.min_soc >= device.max_soc:
+        yield document.problem(
+            ("devices", name, "min_soc"), found=f"{device.min_soc:g}", expected=f"below max_soc, {device.max_soc:g}"
+        )
+    elif not device.min_soc <= device.initial_soc <= device.max_soc:
+        yield document.problem(
+            ("devices", name, "initial_soc"),
+            found=f"{device.initial_soc:g}",
+            expected=f"from min_soc {device.min_soc:g} to max_soc {device.max_soc:g}",
+        )
+
+
+def _cycle(devices: Mapping[str, Device[Any]], document: Document) -> Iterator[Problem]:
+    try:
+        TopologicalSorter({name: device.serves for name, device in devices.items()}).prepare()
+    except CycleError as error:
+        circle = [*reversed(error.args[1])]
+        yield document.problem(
+            ("devices", circle[0], "serves"),
+            found=f"a circle: {' serves '.join(circle)}",
+            expected="no device that serves itself, directly or through others",
+        )
+
+
+def _telemetry(site: Site, document: Document) -> Iterator[Problem]:
+    telemetry, known = site.telemetry, [*site.devices, WEATHER]
+    for name, link in telemetry.links.items():
+        if link.device not in known:
+            yield document.problem(
+                ("telemetry", "links", name, "device"),
+                found=repr(link.device),
+                expected=one_of(link.device, known, "a device"),
+            )
+    for device in telemetry.max_age_by_device_s:
+        if device not in known:
+            yield document.problem(
+                ("telemetry", "max_age_by_device_s", device),
+                found=repr(device),
+                expected=one_of(device, known, "a device"),
+            )
+    yield from _links(telemetry, document)
+
+
+def _links(telemetry: Telemetry, document: Document) -> Iterator[Problem]:
+    modbus = {name: link for name, link in telemetry.links.items() if isinstance(link, ModbusLink)}
+    mqtt = {name: link for name, link in telemetry.links.items() if isinstance(link, MqttLink)}
+    yield from _distinct({name: link.device for name, link in telemetry.links.items()}, "device", document)
+    yield from _distinct(
+        {name: f"{link.host}:{link.port} unit_id {link.unit_id}" for name, link in modbus.items()}, "port", document
+    )
+    yield from _distinct({name: link.topic for name, link in mqtt.items()}, "topic", document)
+    for name, link in mqtt.items():
+        if telemetry.broker is None:
+            yield document.problem(
+                ("telemetry", "links", name, "protocol"),
+                found="mqtt without a broker",
+                expected="a key telemetry.broker with host and port",
+            )
+        if not all(NAME.fullmatch(part) for part in link.topic.split("/")):
+            yield document.problem(
+                ("telemetry", "links", name, "topic"),
+                found=repr(link.topic),
+                expected="words of letters, digits, - and _ with / between them, without wildcards",
+            )
+    for name, unit in modbus.items():
+        if telemetry.broker and (unit.host, unit.port) == (telemetry.broker.host, telemetry.broker.port):
+            yield document.problem(
+                ("telemetry", "links", name, "port"),
+                found=f"{unit.host}:{unit.port}, the address of the broker",
+                expected="an address of its own",
+            )
+
+
+def _distinct(values: Mapping[str, str], key: str, document: Document) -> Iterator[Problem]:
+    """A problem for each link whose value another link has already, naming the line of both."""
+    owners: dict[str, str] = {}
+    for name, value in values.items():
+        owner = owners.setdefault(value, name)
+        if owner != name:
+            line = document.line(("telemetry", "links", owner, key))
+            yield document.problem(
+                ("telemetry", "links", name, key),
+                found=f"{value}, which link {owner} (line {line}) has already",
+                expected="one link for each device, and an address or topic for each link",
+            )
+
+
+def _control(site: Site, document: Document) -> Iterator[Problem]:
+    control = site.control
+    if control.command_validity_s <= control.period_s:
+        yield document.problem(
+            ("control", "command_validity_s"),
+            found=f"{control.command_validity_s:g} s",
+            expected=f"more than period_s, {control.period_s:g} s: a command must outlive its cycle",
+        )
