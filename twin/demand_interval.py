@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from twin.numeric import Num, larger
 from twin.timegrid import floor_to
@@ -25,8 +25,17 @@ class DemandInterval:
     energy_kwh: Num = 0.0
     billed_peak_kw: Num = 0.0
 
+    @property
+    def end(self) -> datetime:
+        return self.start + timedelta(seconds=self.length_s)
+
     def elapsed_s(self, now: datetime) -> float:
         return (now - self.start).total_seconds()
+
+    @property
+    def peak_kw(self) -> Num:
+        """The billing month's highest interval average so far, the open interval taken as if it ended now."""
+        return larger(self.billed_peak_kw, self.energy_kwh * SECONDS_PER_HOUR / self.length_s)
 
     def allowance_kw(self, now: datetime, peak_kw: Num) -> Num:
         """Constant import for the rest of the interval that ends it on an average of `peak_kw`."""
@@ -38,8 +47,7 @@ class DemandInterval:
         start, month = floor_to(now, self.length_s), (local.year, local.month)
         if start == self.start:
             return self
-        average_kw = self.energy_kwh * SECONDS_PER_HOUR / self.length_s
-        peak_kw = larger(self.billed_peak_kw, average_kw) if month == self.billing_month else 0.0
+        peak_kw = self.peak_kw if month == self.billing_month else 0.0
         return replace(self, start=start, billing_month=month, energy_kwh=0.0, billed_peak_kw=peak_kw)
 
     def add(self, import_kw: Num, seconds: float) -> DemandInterval:

@@ -77,6 +77,10 @@ class Telemetry:
     broker: Broker | None = None
     max_age_s: Annotated[float, Gt(0)] = 30.0
     """An older value is stale: it is no longer relied on."""
+    power_sigma_fraction: Annotated[float, Gt(0), Le(0.1)] = 0.005
+    """Standard deviation of a power meter, of the device's rated power. Class 0.5 is 0.005."""
+    voltage_sigma_fraction: Annotated[float, Gt(0), Le(0.1)] = 0.002
+    """Standard deviation of a voltage reading, of the rated voltage."""
     links: Mapping[str, Link] = field(default_factory=dict)
     """Name of the link → how to reach it."""
-    max_age_by_device_s: Mapping[str, float] = field(default_factory=dict)
+    max_age_by_device_s: Mapping[str, Annotated[float, Gt(0)]] = field(default_factory=dict)

@@ -1,0 +1,208 @@
+"""The command line: `gridhelm demo | run | emulate | simulate | check | schema`.
+
+Exit codes: 0 done, 1 the site or the run has a fault that is reported, 2 wrong input or a link that
+cannot be had (nothing was started), 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import UTC, datetime
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from agents.terminal import hidden_progress, live_screen, progress_bar, report, served_devices
+from twin.errors import GridhelmError, InputError, LinkError, Problem
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+errors = Console(stderr=True, highlight=False, soft_wrap=True)
+
+CAMPUS = Path("site_configs/campus.yaml")
+
+SitePath = Annotated[Path, typer.Argument(help="Site file, for example site_configs/campus.yaml.")]
+JsonPath = Annotated[Path | None, typer.Option("--json", help="Write the summary of the run to this file.")]
+Seed = Annotated[int, typer.Option(help="Seed of everything random; the same seed gives the same run.")]
+
+
+class PolicyName(str, Enum):
+    """What steers the site."""
+
+    RULES = "rules"
+    IDLE = "idle"
+
+
+class Mode(str, Enum):
+    """Whether commands are written to the plant."""
+
+    SHADOW = "shadow"
+    LIVE = "live"
+
+
+class ClockName(str, Enum):
+    """What moves the emulated plant's time."""
+
+    WALL = "wall"
+    PIPE = "pipe"
+
+
+def instant(text: str, option: str) -> datetime:
+    """An ISO 8601 date or time; without an offset it is UTC."""
+    try:
+        parsed = datetime.fromisoformat(text)
+    except ValueError:
+        raise InputError(
+            Problem(file="command line", line=None, path=option, found=repr(text), expected="an ISO 8601 date or time")
+        ) from None
+    return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
+
+
+@app.command()
+def simulate(
+    site_path: SitePath,
+    start: Annotated[str, typer.Option(help="First instant, ISO 8601; UTC without an offset.")] = "2025-07-01",
+    days: Annotated[float, typer.Option(min=0.001, help="Length of the run.")] = 7.0,
+    step_s: Annotated[float, typer.Option("--step", min=1.0, help="Seconds of one step.")] = 300.0,
+    policy: Annotated[PolicyName, typer.Option(help="What steers the site.")] = PolicyName.RULES,
+    scenarios: Annotated[int, typer.Option(min=1, help="Scenarios side by side, seeds SEED, SEED + 1 …")] = 1,
+    seed: Seed = 0,
+    json_path: JsonPath = None,
+    out: Annotated[Path | None, typer.Option(help="Directory for steps.parquet and scenarios.parquet.")] = None,
+) -> None:
+    """Run a policy on the twin as fast as it goes."""
+    from agents.assemble import load
+    from agents.results import by_scenario, summary
+    from agents.simulation import simulate as run_simulation
+    from agents.step_table import StepTable, write_rows
+    from twin.timegrid import TimeGrid
+
+    loaded = load(site_path)
+    grid = TimeGrid(start=instant(start, "--start"), step_s=step_s, steps=round(days * 86400 / step_s))
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+    table = StepTable(out / "steps.parquet", scenarios) if out is not None else None
+    with progress_bar("simulating", grid.steps) as progress:
+        done = run_simulation(
+            loaded.site, site_path, grid, loaded.policy(policy.value), range(seed, seed + scenarios),
+            table=table, progress=progress,
+        )  # fmt: skip
+    result = summary(done.run, done.books)
+    if out is not None and table is not None:
+        table.close()
+        write_rows(out / "scenarios.parquet", by_scenario(done.books, scenarios))
+    report(result, json_path)
+    raise typer.Exit(130 if done.interrupted else 0)
+
+
+@app.command()
+def demo(
+    site_path: Annotated[Path, typer.Argument(help="Site file.")] = CAMPUS,
+    headless: Annotated[bool, typer.Option("--headless", help="No live view; end after --hours.")] = False,
+    hours: Annotated[float, typer.Option(min=0.01, help="Simulated hours.")] = 24.0,
+    period_s: Annotated[float, typer.Option("--period", min=1.0, help="Control period in simulated seconds.")] = 10.0,
+    start: Annotated[str, typer.Option(help="First instant, ISO 8601.")] = "2025-07-15T04:00",
+    policy: Annotated[PolicyName, typer.Option(help="What steers the site.")] = PolicyName.RULES,
+    seed: Seed = 1,
+    json_path: JsonPath = None,
+    record: Annotated[Path | None, typer.Option(help="Keep the history of every cycle in this SQLite file.")] = None,
+) -> None:
+    """Watch a controller run an emulated microgrid over real sockets, on an accelerated clock."""
+    from agents.assemble import load
+    from agents.demo import run_demo
+    from agents.view import LiveView
+    from twin.timegrid import TimeGrid
+
+    loaded = load(site_path)
+    grid = TimeGrid(start=instant(start, "--start"), step_s=period_s, steps=round(hours * 3600 / period_s))
+    shown = hidden_progress(grid) if headless else live_screen(LiveView(loaded.site, f"demo, {period_s:.0f} s a cycle"))
+    with shown as on_cycle:
+        result = run_demo(
+            loaded.site, site_path, grid, loaded.policy(policy.value), seed=seed, record=record, on_cycle=on_cycle
+        )
+    report(result, json_path)
+
+
+@app.command()
+def run(
+    site_path: SitePath,
+    mode: Annotated[Mode, typer.Option(help="shadow: read, decide, record, write nothing. live: command.")] = (
+        Mode.SHADOW
+    ),
+    record: Annotated[Path | None, typer.Option(help="History file; default runs/<site>.sqlite.")] = None,
+) -> None:
+    """Run the controller on a real (or emulated) plant until interrupted."""
+    from agents.assemble import load
+    from agents.operation import operate
+
+    loaded = load(site_path)
+    history = record or Path("runs") / f"{loaded.site.name}.sqlite"
+    history.parent.mkdir(parents=True, exist_ok=True)
+    operate(loaded, site_path, live=mode is Mode.LIVE, history=history)
+
+
+@app.command()
+def emulate(
+    site_path: SitePath,
+    clock: Annotated[ClockName, typer.Option(help="wall: real time. pipe: orders on standard input.")] = ClockName.WALL,
+    start: Annotated[str, typer.Option(help="First instant; with --clock pipe.")] = "2025-07-15T04:00",
+    step_s: Annotated[float, typer.Option("--step", help="Seconds of one step; with --clock pipe.")] = 10.0,
+    steps: Annotated[int, typer.Option(help="Number of steps; with --clock pipe.")] = 8640,
+    seed: Seed = 1,
+) -> None:
+    """Serve the plant of a site as real Modbus TCP and MQTT devices."""
+    from agents.assemble import load
+    from agents.emulation import PipedEmulation, emulate_on_wall_clock
+    from twin.clock import SystemClock
+    from twin.emulator import Emulator
+    from twin.timegrid import TimeGrid
+
+    site = load(site_path).site
+    if clock is ClockName.PIPE:
+        grid = TimeGrid(start=instant(start, "--start"), step_s=step_s, steps=steps)
+        PipedEmulation(Emulator(site, site_path, grid, seed), site, grid).run()
+        return
+    emulate_on_wall_clock(site, site_path, SystemClock(), seed, lambda: Console().print(served_devices(site)))
+
+
+@app.command()
+def check(site_path: SitePath) -> None:
+    """Check a site file, build its network and load it at rated power."""
+    from agents.check import check_site
+
+    healthy = check_site(site_path, Console(highlight=False))
+    raise typer.Exit(0 if healthy else 1)
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of a site file, for editors."""
+    from agents.assemble import site_schema
+
+    sys.stdout.write(json.dumps(site_schema(), indent=2) + "\n")
+
+
+def main() -> None:
+    """Entry point: every known failure becomes words and an exit code."""
+    try:
+        app()
+    except InputError as error:
+        for problem in error.problems:
+            errors.print(f"[red]error[/] {escape(str(problem))}")
+        sys.exit(2)
+    except LinkError as error:
+        errors.print(f"[red]error[/] {escape(str(error))}")
+        sys.exit(2)
+    except GridhelmError as error:
+        errors.print(f"[red]error[/] {escape(str(error))}")
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

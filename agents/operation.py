@@ -1,0 +1,99 @@
+"""`gridhelm run`: the controller on a plant that somebody else runs, on the wall clock."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from rich.console import Console
+
+from agents.assemble import LoadedSite, control_agent
+from agents.control import Cycle
+from agents.recorder import Recorder
+from agents.terminal import live_screen
+from agents.view import LiveView, alarm_lines
+from twin.clock import Clock, SystemClock
+from twin.points import Command, Receipt, Snapshot
+from twin.telemetry.live_plant import LivePlant
+from twin.timegrid import floor_to
+
+CONNECT_S = 10.0
+log = logging.getLogger("gridhelm")
+
+
+class ShadowPlant:
+    """A plant that is read and never written: what shadow mode acts on."""
+
+    def __init__(self, plant: LivePlant) -> None:
+        self._plant = plant
+
+    def read(self, now: datetime) -> Snapshot:
+        return self._plant.read(now)
+
+    def apply(self, commands: Sequence[Command], now: datetime) -> tuple[Receipt, ...]:
+        """Nothing is written, so there is nothing to confirm."""
+        del commands, now
+        return ()
+
+    def close(self) -> None:
+        self._plant.close()
+
+
+def operate(loaded: LoadedSite, site_path: Path, *, live: bool, history: Path) -> None:
+    """Run control cycles until interrupted. Raises `LinkError` when the plant cannot be reached at the start."""
+    site, clock = loaded.site, SystemClock()
+    plant = LivePlant(site, site_path, clock)
+    try:
+        plant.connect_or_raise(CONNECT_S)
+        recorder = Recorder(history)
+        try:
+            agent = control_agent(
+                site,
+                plant if live else ShadowPlant(plant),
+                loaded.policy("rules"),
+                step_s=site.control.period_s,
+                estimate_network=True,
+                recorder=recorder,
+            )
+            with display(LiveView(site, "live" if live else "shadow: writes nothing")) as show:
+                for instant in ticks(clock, site.control.period_s):
+                    show(agent.cycle(instant))
+        finally:
+            recorder.close()
+    finally:
+        plant.close()
+
+
+def ticks(clock: Clock, period_s: float) -> Iterator[datetime]:
+    """Epoch-aligned instants, each when it has come; an instant that was missed is skipped, not made up for."""
+    pause = threading.Event()
+    while True:
+        following = floor_to(clock.now(), period_s) + timedelta(seconds=period_s)
+        pause.wait(max(0.0, (following - clock.now()).total_seconds()))
+        yield following
+
+
+@contextmanager
+def display(view: LiveView) -> Iterator[Callable[[Cycle], None]]:
+    """The live view on a terminal; a line for each alarm and recovery elsewhere."""
+    if sys.stdout.isatty():
+        with live_screen(view) as show:
+            yield show
+        return
+    console, said = Console(highlight=False), set[str]()
+
+    def show_lines(cycle: Cycle) -> None:
+        alarms = set(alarm_lines(cycle))
+        for line in sorted(alarms - said):
+            console.print(f"{cycle.now:%Y-%m-%dT%H:%M:%SZ} alarm: {line}")
+        for line in sorted(said - alarms):
+            console.print(f"{cycle.now:%Y-%m-%dT%H:%M:%SZ} over: {line}")
+        said.clear()
+        said.update(alarms)
+
+    yield show_lines

@@ -1,0 +1,158 @@
+"""The live view in a terminal: what flows, what is expected, what was decided and why, what is wrong."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from rich.columns import Columns
+from rich.console import Group as Stack
+from rich.console import RenderableType
+from rich.panel import Panel
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from agents.control import Cycle
+from agents.record import decision_lines
+from twin.flexibility import Store
+from twin.numeric import FloatArray, first
+from twin.points import Outcome
+from twin.site import Site
+from twin.state import AssetState, SiteState
+
+BARS = "▁▂▃▄▅▆▇█"
+FRAME = "grey50"
+
+
+def spark(series: Sequence[float] | FloatArray, width: int = 36) -> str:
+    """A series as a row of small bars, from 0 to its largest magnitude."""
+    values = [abs(float(value)) for value in series]
+    picked = [values[k * len(values) // width] for k in range(min(width, len(values)))]
+    top = max(picked, default=0.0)
+    return "".join(BARS[round(value / top * (len(BARS) - 1))] for value in picked) if top else BARS[0] * len(picked)
+
+
+def power_words(asset: AssetState) -> Text:
+    """A power as people speak of it: what it takes, or what it gives."""
+    p_kw = first(asset.p_kw)
+    if p_kw < -0.5:
+        return Text(f"{-p_kw:,.0f} kW out", style="green")
+    return Text(f"{p_kw:,.0f} kW", style="cyan" if p_kw > 0.5 else FRAME)
+
+
+class LiveView:
+    """Keeps what one frame cannot hold: the latest alarms and how the import moved."""
+
+    def __init__(self, site: Site, mode: str) -> None:
+        self._site, self._mode = site, mode
+        self._events: deque[tuple[datetime, str]] = deque(maxlen=8)
+        self._imports: deque[float] = deque(maxlen=360)
+        self._said: frozenset[str] = frozenset()
+
+    def frame(self, cycle: Cycle) -> RenderableType:
+        """The picture of one cycle."""
+        self._remember(cycle)
+        return Stack(
+            self._headline(cycle),
+            Columns([self._powers(cycle.state), self._expected(cycle)], padding=(0, 1)),
+            self._decided(cycle),
+            self._alarms(),
+        )
+
+    def _remember(self, cycle: Cycle) -> None:
+        if cycle.state.grid is not None:
+            self._imports.append(first(cycle.state.grid.import_kw))
+        alarms = frozenset(alarm_lines(cycle))
+        zone = self._site.location.zone
+        for line in sorted(alarms - self._said):
+            self._events.append((cycle.now.astimezone(zone), line))
+        for line in sorted(self._said - alarms):
+            self._events.append((cycle.now.astimezone(zone), f"over: {line}"))
+        self._said = alarms
+
+    def _headline(self, cycle: Cycle) -> RenderableType:
+        local = cycle.now.astimezone(self._site.location.zone)
+        spent_ms = sum(cycle.timings_ms.values())
+        text = Text.assemble(
+            (f" gridhelm · {self._site.name} ", "bold reverse"),
+            f"  {local:%a %d %b %Y %H:%M:%S %Z}  ·  {self._mode}  ·  cycle {spent_ms:.0f} ms",
+        )
+        grid = cycle.state.grid
+        if grid is None:
+            return text
+        import_kw, limit_kw = first(grid.import_kw), grid.contracted_import_kw
+        share = min(max(import_kw / limit_kw, 0.0), 1.0)
+        style = "red" if share > 0.97 else "yellow" if share > 0.85 else "green"
+        words = f"import {import_kw:,.0f} of {limit_kw:,.0f} kW" if import_kw >= 0 else f"export {-import_kw:,.0f} kW"
+        price = f"{first(grid.price_per_kwh):.3f} per kWh · interval peak {first(grid.demand.peak_kw):,.0f} kW"
+        bar = ProgressBar(total=1.0, completed=share, width=40, complete_style=style)
+        row = Table.grid(padding=(0, 2))
+        row.add_row(f" {words}", bar, price)
+        return Stack(text, row)
+
+    def _powers(self, state: SiteState) -> RenderableType:
+        table = Table(title="Power", title_justify="left", border_style=FRAME, min_width=46)
+        table.add_column("asset")
+        table.add_column("now", justify="right")
+        table.add_column("state")
+        for name, asset in state.assets.items():
+            table.add_row(name, power_words(asset), _state_words(asset))
+        return table
+
+    def _expected(self, cycle: Cycle) -> RenderableType:
+        table = Table(title="Expected, next hours", title_justify="left", border_style=FRAME)
+        for head in ("signal", "course", "peak", "by"):
+            table.add_column(head)
+        for name, signal in (cycle.forecast.signals if cycle.forecast else {}).items():
+            mean = signal.mean if signal.mean.ndim == 1 else signal.mean[:, 0]
+            table.add_row(name, spark(mean), f"{mean.max():,.0f} kW", signal.method)
+        if self._imports:
+            table.add_row("import so far", spark(list(self._imports)), f"{max(self._imports):,.0f} kW", "meter")
+        return table
+
+    def _decided(self, cycle: Cycle) -> RenderableType:
+        table = Table(title="Decided, and why", title_justify="left", border_style=FRAME, expand=True)
+        table.add_column("group")
+        table.add_column("setpoint", justify="right")
+        table.add_column("rule")
+        table.add_column("because", ratio=1)
+        for line in decision_lines(cycle.decision):
+            table.add_row(line.group, f"{line.value_kw:,.0f} kW", line.rule, line.reason)
+        for clip in cycle.guarded.clips:
+            table.add_row("guard", clip.device, Text("clipped", style="red"), str(clip.reason))
+        return table
+
+    def _alarms(self) -> RenderableType:
+        lines = [f"{at:%H:%M:%S}  {line}" for at, line in reversed(self._events)] or ["all is well"]
+        return Panel("\n".join(lines), title="Alarms and recoveries", title_align="left", border_style=FRAME)
+
+
+def _state_words(asset: AssetState) -> Text:
+    if not asset.reliable:
+        return Text(asset.reason, style="red")
+    if isinstance(asset.flexibility, Store):
+        soc = first(asset.flexibility.soc)
+        full = round(soc * 12)
+        return Text(f"{'█' * full}{'·' * (12 - full)} {soc:.0%}", style="green" if soc > 0.25 else "yellow")
+    if "supply_c" in asset.values:
+        return Text(f"supply {first(asset.values['supply_c']):.1f} °C", style=FRAME)
+    if "backlog_gpu_h" in asset.values:
+        return Text(
+            f"wants {first(asset.values['demand_kw']):,.0f} kW, {first(asset.values['backlog_gpu_h']):,.0f} GPU-h wait",
+            style=FRAME,
+        )
+    return Text("")
+
+
+def alarm_lines(cycle: Cycle) -> Iterable[str]:
+    """What a person should know of this cycle."""
+    for device, why in cycle.state.lost.items():
+        yield f"{device} lost: {why}"
+    grid = cycle.state.grid
+    if grid is not None and grid.reason:
+        yield f"connection point: {grid.reason}"
+    for receipt in cycle.receipts:
+        if receipt.outcome is not Outcome.APPLIED:
+            yield f"{receipt.command.point} {receipt.outcome.value}: {receipt.detail}"

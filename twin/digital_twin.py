@@ -1,0 +1,212 @@
+"""The twin in step: from what the meters say to what the site is, with how far each part may be trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, cast
+
+from twin import demand_interval
+from twin.devices.base import Device
+from twin.devices.grid_connection import GridConnection
+from twin.network.estimate import Estimator, Measurement
+from twin.numeric import Num, first
+from twin.points import Quality, Reading, Snapshot
+from twin.simulator import sum_of
+from twin.site import Site
+from twin.state import AssetState, GridState, NetworkEstimate, SiteState
+from twin.units import SECONDS_PER_HOUR
+
+WORST_FIRST = (Quality.BAD, Quality.SUSPECT, Quality.GOOD)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instrument:
+    """The points of one device, named once so that no cycle has to build strings."""
+
+    device: Device[Any]
+    points: tuple[tuple[str, str], ...]
+    """(short name, full name) of `p_kw` and of each of the device's instruments."""
+    max_age_s: float
+
+
+def instrument(name: str, device: Device[Any], max_age_s: float) -> Instrument:
+    short = ("p_kw", *device.instruments)
+    return Instrument(device=device, points=tuple((key, f"{name}.{key}") for key in short), max_age_s=max_age_s)
+
+
+class DigitalTwin:
+    """Assimilates one snapshot a cycle. Holds what the meters do not: the demand interval."""
+
+    def __init__(self, site: Site, estimator: Estimator | None = None) -> None:
+        self._site = site
+        self._estimator = estimator
+        telemetry = site.telemetry
+        self._instruments = {
+            name: instrument(name, device, telemetry.max_age_by_device_s.get(name, telemetry.max_age_s))
+            for name, device in site.devices.items()
+            if name != site.grid
+        }
+        self._demand: demand_interval.DemandInterval | None = None
+        self._metered_until: datetime | None = None
+        self._counter_kwh: Num | None = None
+
+    def assimilate(self, snapshot: Snapshot) -> SiteState:
+        """The state of the site at the snapshot's instant."""
+        assets = {name: asset_state(parts, name, snapshot) for name, parts in self._instruments.items()}
+        network = self._estimate(snapshot) if self._estimator else None
+        grid = self._grid_state(snapshot, assets, network) if self._site.grid else None
+        return SiteState(
+            now=snapshot.now,
+            assets=assets,
+            grid=grid,
+            grid_forming=self._site.grid_forming,
+            network=network,
+            lost=snapshot.lost,
+        )
+
+    def _grid_state(
+        self, snapshot: Snapshot, assets: Mapping[str, AssetState], network: NetworkEstimate | None
+    ) -> GridState:
+        site = self._site
+        grid = cast(GridConnection, site.devices[cast(str, site.grid)])
+        import_kw, quality, reason = connection_power(site, snapshot, assets, network)
+        local = snapshot.now.astimezone(site.location.zone)
+        self._meter_demand(grid, snapshot, import_kw, local)
+        return GridState(
+            import_kw=import_kw,
+            quality=quality,
+            contracted_import_kw=grid.contracted_import_kw,
+            export_limit_kw=grid.export_limit_kw,
+            price_per_kwh=grid.tariff.price_per_kwh(local),
+            export_price_per_kwh=grid.tariff.export_price_per_kwh,
+            demand=cast(demand_interval.DemandInterval, self._demand),
+            reason=reason,
+        )
+
+    def _meter_demand(self, grid: GridConnection, snapshot: Snapshot, import_kw: Num, local: datetime) -> None:
+        """Follow the utility meter's own interval with what was imported since the last cycle."""
+        now = snapshot.now
+        before = self._demand or demand_interval.opening(now, local, grid.tariff.demand_interval_s)
+        since = self._metered_until or now
+        mean_kw = self._mean_import_kw(snapshot, import_kw, (now - since).total_seconds())
+        old_s = (min(now, before.end) - since).total_seconds()
+        demand = before.add(mean_kw, old_s).roll(now, local) if old_s > 0 else before.roll(now, local)
+        if demand.start > since and demand.start < now:
+            demand = demand.add(mean_kw, (now - demand.start).total_seconds())
+        self._demand, self._metered_until = demand, now
+
+    def _mean_import_kw(self, snapshot: Snapshot, import_kw: Num, seconds: float) -> Num:
+        """Mean import since the last cycle: from the meter's energy counter, or the present power without one."""
+        reading = snapshot.readings.get(f"{self._site.grid}.import_kwh")
+        fresh = usable(reading, snapshot.now, self._site.telemetry.max_age_s)
+        counter_kwh = cast(Reading, reading).value if fresh else None
+        before_kwh, self._counter_kwh = self._counter_kwh, counter_kwh
+        if counter_kwh is None or before_kwh is None or seconds <= 0:
+            return import_kw
+        return (counter_kwh - before_kwh) * SECONDS_PER_HOUR / seconds
+
+    def _estimate(self, snapshot: Snapshot) -> NetworkEstimate | None:
+        if self._estimator is None:
+            return None
+        return self._estimator.estimate(measurements(self._site, snapshot))
+
+
+def asset_state(parts: Instrument, name: str, snapshot: Snapshot) -> AssetState:
+    """One device from its readings: complete and fresh, or BAD with a reason. Never raises for what is missing."""
+    values: dict[str, Num] = {}
+    worst, reason, oldest = Quality.GOOD, "", snapshot.now
+    for short, full in parts.points:
+        reading = snapshot.readings.get(full)
+        if reading is None:
+            worst, reason = Quality.BAD, f"{full} was never read"
+            continue
+        values[short] = reading.value
+        if reading.at < oldest:
+            oldest = reading.at
+        if reading.quality is not Quality.GOOD and worst is not Quality.BAD:
+            worst, reason = reading.quality, f"{full}: {reading.reason}"
+    age_s = (snapshot.now - oldest).total_seconds()
+    if age_s > parts.max_age_s:
+        worst, reason = Quality.BAD, f"newest values are {age_s:.0f} s old, older than {parts.max_age_s:.0f} s"
+    if name in snapshot.lost:
+        worst, reason = Quality.BAD, snapshot.lost[name]
+    complete = len(values) == len(parts.points)
+    return AssetState(
+        group=parts.device.group,
+        p_kw=values.get("p_kw", 0.0),
+        values=values,
+        flexibility=parts.device.flexibility(values) if complete else None,
+        quality=worst,
+        age_s=age_s,
+        reason=reason,
+    )
+
+
+def usable(reading: Reading | None, now: datetime, max_age_s: float) -> bool:
+    """Whether a reading is there, not bad, and young enough."""
+    return (
+        reading is not None and reading.quality is not Quality.BAD and (now - reading.at).total_seconds() <= max_age_s
+    )
+
+
+def connection_power(
+    site: Site, snapshot: Snapshot, assets: Mapping[str, AssetState], network: NetworkEstimate | None
+) -> tuple[Num, Quality, str]:
+    """Import at the connection point: metered, else inferred from every device, else bad."""
+    reading = snapshot.readings.get(f"{site.grid}.p_kw")
+    if site.grid not in snapshot.lost and usable(reading, snapshot.now, site.telemetry.max_age_s):
+        return cast(Reading, reading).value, Quality.GOOD, ""
+    why = snapshot.lost.get(cast(str, site.grid), "the grid meter's value is missing, bad or stale")
+    losses_kw = network.losses_kw if network else 0.0
+    inferred_kw = sum_of(asset.p_kw for asset in assets.values()) + losses_kw
+    blind = [name for name, asset in assets.items() if not asset.reliable]
+    if blind:
+        return inferred_kw, Quality.BAD, f"{why}; and {', '.join(blind)} cannot be read either"
+    return inferred_kw, Quality.SUSPECT, f"{why}; inferred from all devices"
+
+
+def measurements(site: Site, snapshot: Snapshot) -> tuple[Measurement, ...]:
+    """What the state estimation may use: one injection per bus, every voltage, the connection point."""
+    found: list[Measurement] = []
+    telemetry = site.telemetry
+    for bus in {device.bus: None for device in site.devices.values()}:
+        names = [name for name, device in site.devices.items() if device.bus == bus and name != site.slack]
+        for kind in ("p_kw", "q_kvar"):
+            found.append(_injection(site, snapshot, bus, names, kind))
+    for name, device in site.devices.items():
+        reading = snapshot.readings.get(f"{name}.v_pu")
+        if usable(reading, snapshot.now, telemetry.max_age_s):
+            value = first(cast(Reading, reading).value)
+            found.append(
+                Measurement(kind="v_pu", bus=device.bus, value=value, sigma=telemetry.voltage_sigma_fraction)
+            )
+    slack = site.devices[site.slack]
+    sign = 1.0 if site.grid else -1.0
+    for kind in ("p_kw", "q_kvar"):
+        reading = snapshot.readings.get(f"{site.slack}.{kind}")
+        if usable(reading, snapshot.now, telemetry.max_age_s):
+            found.append(
+                Measurement(
+                    kind=f"slack_{kind}",
+                    bus=slack.bus,
+                    value=sign * first(cast(Reading, reading).value),
+                    sigma=telemetry.power_sigma_fraction * slack.rated_kw,
+                )
+            )
+    return tuple(found)
+
+
+def _injection(site: Site, snapshot: Snapshot, bus: str, names: list[str], kind: str) -> Measurement:
+    """All devices of one bus together; one that cannot be read counts with half its rating as sigma."""
+    telemetry, total, variance = site.telemetry, 0.0, 1e-6
+    for name in names:
+        device = site.devices[name]
+        reading = snapshot.readings.get(f"{name}.{kind}")
+        fresh = name not in snapshot.lost and usable(reading, snapshot.now, telemetry.max_age_s)
+        if reading is not None:
+            total += first(reading.value)
+        sigma_fraction = telemetry.power_sigma_fraction if fresh else 0.5
+        variance += (sigma_fraction * device.rated_kw) ** 2
+    return Measurement(kind=kind, bus=bus, value=total, sigma=variance**0.5)

@@ -1,0 +1,242 @@
+"""The plant as a model: the same port as steel, stepped on a clock of its own.
+
+`SimulatedPlant.read` shows what the meters show at the beginning of a step: present sun, wind and
+demand, with the setpoints that are still in force. `advance` then lets the step pass.
+Local automatics that every real site has are part of it: a device whose command expired returns to
+its safe setpoint, and a grid-forming device takes what is left over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+
+from twin.devices.base import Device, Drive, Group, Step, Values
+from twin.network.power_flow import FlowResult, PowerFlow
+from twin.numeric import Num, clip, larger, smaller
+from twin.points import Command, Outcome, Reading, Receipt, Snapshot
+from twin.site import Site
+from twin.units import SECONDS_PER_HOUR
+from twin.weather import Weather
+
+AnyStep = Step[Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """The setpoint that a device holds, and until when."""
+
+    value: Num
+    valid_until: datetime | None
+    """None: it was never commanded and is free."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlantStep:
+    """What happened on the whole site during one step."""
+
+    start: datetime
+    step_s: float
+    steps: Mapping[str, AnyStep]
+    """Device → its step; the grid connection is not among them."""
+    flow: FlowResult
+    import_kw: Num
+    """Mean power at the connection point; 0 on a site without a grid."""
+    unserved_kw: Num
+    """Load that no source could supply (islanded only)."""
+    balance_residual_kw: Num
+    """Import and unserved load, minus all devices and losses: 0 but for the solver's tolerance."""
+
+
+def evaluation_order(devices: Mapping[str, Device[Any]], last: str) -> tuple[str, ...]:
+    """Device names such that each comes after those it serves, and `last` (the slack) at the end."""
+    order: list[str] = []
+
+    def visit(name: str) -> None:
+        if name not in order:
+            for served in devices[name].serves:
+                visit(served)
+            order.append(name)
+
+    for name in devices:
+        if name != last:
+            visit(name)
+    return (*order, last)
+
+
+def drive_of(device: Device[Any], weather: Weather, seeds: Sequence[int]) -> Mapping[str, Any]:
+    """Series that act on a device: lists of floats for one seed, arrays of shape (steps, seeds) for several."""
+    drives: list[Drive] = [device.drive(weather, seed) for seed in seeds]
+    if len(drives) == 1:
+        return {name: series.tolist() for name, series in drives[0].items()}
+    return {name: np.stack([drive[name] for drive in drives], axis=1) for name in drives[0]}
+
+
+class SimulatedPlant:
+    """A site as physics: devices and network, over one or many scenarios."""
+
+    def __init__(
+        self, site: Site, weather: Weather, seeds: Sequence[int] = (0,), *, present_flow: bool = False
+    ) -> None:
+        """With `present_flow`, each `read` solves the network for the instant it shows; without, voltages and
+        losses are those of the step before, which is all that a fast simulation needs."""
+        self.site = site
+        self._present_flow = present_flow
+        self.scenarios = len(seeds)
+        self.grid = weather.grid
+        self.power_flow = PowerFlow(site.network, site.devices[site.slack].bus)
+        self._ordinary = evaluation_order(site.devices, site.slack)[:-1]
+        self._drives = {name: drive_of(device, weather, seeds) for name, device in site.devices.items()}
+        self._states: dict[str, Any] = {name: device.initial() for name, device in site.devices.items()}
+        self._held = {name: Held(value=device.free_setpoint, valid_until=None) for name, device in site.devices.items()}
+        self._bus = {name: self.power_flow.buses.index(device.bus) for name, device in site.devices.items()}
+        self._index = 0
+        self._now = weather.grid.start
+        self._flow = self._solve(self._walk(1.0))
+        self._import_kwh: Num = 0.0
+
+    @property
+    def now(self) -> datetime:
+        return self._now
+
+    @property
+    def flow(self) -> FlowResult:
+        """The true network at present; instruments see a part of it."""
+        return self._flow
+
+    def setpoint(self, name: str) -> Num:
+        """What a device follows at present: its command, or its safe setpoint once that has expired."""
+        held = self._held[name]
+        expired = held.valid_until is not None and held.valid_until <= self._now
+        return self.site.devices[name].safe_setpoint if expired else held.value
+
+    def read(self, now: datetime) -> Snapshot:
+        """What every meter shows, without noise, under present inputs."""
+        steps = self._walk(1.0)
+        if self._present_flow:
+            self._flow = self._solve(steps)
+        readings: dict[str, Reading] = {}
+        for name, step in steps.items():
+            self._show(readings, name, now, step.p_kw, step.q_kvar, step.points)
+        slack_p_kw, slack_points = self._slack_picture(steps)
+        self._show(readings, self.site.slack, now, slack_p_kw, self._flow.slack_q_kvar, slack_points)
+        if self.site.grid:
+            readings[f"{self.site.grid}.import_kwh"] = Reading(value=self._import_kwh, at=now)
+        return Snapshot(now=now, readings=readings)
+
+    def apply(self, commands: Sequence[Command], now: datetime) -> tuple[Receipt, ...]:
+        """Every command is taken; what a device cannot do shows in its power."""
+        for command in commands:
+            self._held[command.device] = Held(value=command.value, valid_until=command.valid_until)
+        return tuple(Receipt(command=item, outcome=Outcome.APPLIED, read_back=item.value) for item in commands)
+
+    def close(self) -> None:
+        """Nothing to release."""
+
+    def advance(self, step_s: float) -> PlantStep:
+        """Let `step_s` seconds pass; they may not cross into the next interval of the weather's grid."""
+        start, steps = self._now, self._walk(step_s)
+        steps, flow, unserved_kw = self._balance(steps, step_s)
+        for name, step in steps.items():
+            self._states[name] = step.state
+        self._flow = flow
+        self._now = start + timedelta(seconds=step_s)
+        self._index = min(int((self._now - self.grid.start).total_seconds() / self.grid.step_s), self.grid.steps - 1)
+        import_kw = flow.slack_p_kw if self.site.grid else 0.0
+        self._import_kwh = self._import_kwh + larger(import_kw, 0.0) * step_s / SECONDS_PER_HOUR
+        used_kw = sum_of(step.p_kw for step in steps.values()) + flow.losses_kw
+        return PlantStep(
+            start=start,
+            step_s=step_s,
+            steps=steps,
+            flow=flow,
+            import_kw=import_kw,
+            unserved_kw=unserved_kw,
+            balance_residual_kw=import_kw + unserved_kw - used_kw,
+        )
+
+    def _walk(self, step_s: float) -> dict[str, AnyStep]:
+        """Step every device but the slack from the present state, without keeping the result."""
+        devices, steps = self.site.devices, dict[str, AnyStep]()
+        for name in self._ordinary:
+            steps[name] = self._step(name, devices[name], self.setpoint(name), steps, step_s)
+        return steps
+
+    def _step(
+        self, name: str, device: Device[Any], setpoint: Num, steps: Mapping[str, AnyStep], step_s: float
+    ) -> AnyStep:
+        served = [steps[other] for other in device.serves]
+        return device.step(self._states[name], setpoint, self._drive(name), served, step_s)
+
+    def _drive(self, name: str) -> Values:
+        index = self._index
+        return {key: series[index] for key, series in self._drives[name].items()}
+
+    def _solve(self, steps: Mapping[str, AnyStep]) -> FlowResult:
+        shape = (len(self.power_flow.buses),) if self.scenarios == 1 else (len(self.power_flow.buses), self.scenarios)
+        p_kw, q_kvar = np.zeros(shape), np.zeros(shape)
+        for name, step in steps.items():
+            p_kw[self._bus[name]] += step.p_kw
+            q_kvar[self._bus[name]] += step.q_kvar
+        return self.power_flow.solve(p_kw, q_kvar)
+
+    def _balance(self, steps: dict[str, AnyStep], step_s: float) -> tuple[dict[str, AnyStep], FlowResult, Num]:
+        """Close the balance: by the grid, or by the grid-forming device with what is left over."""
+        if self.site.grid:
+            return steps, self._solve(steps), 0.0
+        steps = self._throttled(steps, step_s)
+        flow = self._solve(steps)
+        name = self.site.slack
+        former = self._step(name, self.site.devices[name], -flow.slack_p_kw, steps, step_s)
+        unserved_kw = former.p_kw + flow.slack_p_kw
+        return steps | {name: former}, flow, unserved_kw
+
+    def _throttled(self, steps: dict[str, AnyStep], step_s: float) -> dict[str, AnyStep]:
+        """Generation falls back by itself when the grid-forming device cannot take the surplus.
+
+        Real inverters do this on rising frequency (frequency-watt, IEEE 1547-2018 clause 6.5.2).
+        """
+        room_kw = self._step(self.site.slack, self.site.devices[self.site.slack], 1e9, steps, step_s).p_kw
+        excess_kw = larger(-sum_of(step.p_kw for step in steps.values()) - self._flow.losses_kw - room_kw, 0.0)
+        for name, step in list(steps.items()):
+            device = self.site.devices[name]
+            if device.group is Group.RENEWABLES:
+                cut_kw = clip(excess_kw, 0.0, -step.p_kw)
+                excess_kw = excess_kw - cut_kw
+                limit_kw = smaller(self.setpoint(name), -step.p_kw - cut_kw)
+                steps[name] = self._step(name, device, limit_kw, steps, step_s)
+        return steps
+
+    def _slack_picture(self, steps: Mapping[str, AnyStep]) -> tuple[Num, Values]:
+        """Power at the connection point (or of the grid-forming device) under present inputs."""
+        left_over_kw = sum_of(step.p_kw for step in steps.values()) + self._flow.losses_kw
+        name = self.site.slack
+        if self.site.grid:
+            return left_over_kw, {}
+        former = self._step(name, self.site.devices[name], -left_over_kw, steps, 1.0)
+        return former.p_kw, former.points
+
+    def _show(
+        self, readings: dict[str, Reading], name: str, now: datetime, p_kw: Num, q_kvar: Num, points: Values
+    ) -> None:
+        readings[f"{name}.p_kw"] = Reading(value=p_kw, at=now)
+        readings[f"{name}.q_kvar"] = Reading(value=q_kvar, at=now)
+        readings[f"{name}.v_pu"] = Reading(value=self._voltage(name), at=now)
+        for point, value in points.items():
+            readings[f"{name}.{point}"] = Reading(value=value, at=now)
+
+    def _voltage(self, name: str) -> Num:
+        voltage = self._flow.v_pu[self._bus[name]]
+        return voltage if self.scenarios > 1 else float(voltage)
+
+
+def sum_of(values: Iterable[Num]) -> Num:
+    """Sum of numbers over devices, per scenario."""
+    total: Num = 0.0
+    for value in values:
+        total = total + value
+    return total
