@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from difflib import get_close_matches
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -16,7 +15,7 @@ from twin.devices.base import Account, Device
 from twin.errors import Problem
 from twin.network.topology import Topology
 from twin.telemetry.config import ModbusLink, MqttLink, Telemetry
-from twin.yaml_file import Document, Key
+from twin.yaml_file import Document, Key, did_you_mean
 
 if TYPE_CHECKING:
     from twin.site import Site
@@ -53,9 +52,7 @@ def cross_check(site: Site, document: Document) -> Iterator[Problem]:
 def one_of(name: str, known: Iterable[str], what: str) -> str:
     """What was expected where `name` is none of `known`, with the likeliest meant."""
     names = list(known)
-    meant = get_close_matches(name, names, n=1)
-    hint = f"; did you mean {meant[0]}?" if meant else ""
-    return f"{what} ({', '.join(names) or 'there is none'}){hint}"
+    return f"{what} ({', '.join(names) or 'there is none'}){did_you_mean(name, names)}"
 
 
 def _network(network: Topology, document: Document) -> Iterator[Problem]:

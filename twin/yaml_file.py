@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -39,11 +40,16 @@ class Document:
         try:
             return adapter.validate_python(node)
         except ValidationError as error:
-            raise InputError(*(self._complaint(at, entry) for entry in error.errors())) from None
+            entries = error.errors()
+            raise InputError(
+                *(self._complaint(at, entry, _allowed(adapter, entry, entries)) for entry in entries)
+            ) from None
 
-    def _complaint(self, at: Sequence[Key], entry: Any) -> Problem:
-        keys = self._keys_in_file(tuple(at) + tuple(entry["loc"]))
-        return self.problem(keys, found=_found(entry), expected=_expected(entry))
+    def _complaint(self, at: Sequence[Key], entry: Any, allowed: Sequence[str]) -> Problem:
+        loc = [key for key in (*at, *entry["loc"]) if key != "[key]"]
+        if entry["type"] == "union_tag_invalid":
+            loc.append(_discriminator(entry))
+        return self.problem(self._keys_in_file(loc), found=_found(entry), expected=_expected(entry, allowed))
 
     def _keys_in_file(self, loc: Sequence[Key]) -> tuple[Key, ...]:
         """`loc` without what pydantic adds to it (the tag of a union) and a person never wrote."""
@@ -73,26 +79,64 @@ def _has(node: Any, key: Key) -> bool:
     return isinstance(key, int) and 0 <= key < len(node)
 
 
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The likeliest meant of `known`, as the end of a sentence; nothing where none is near."""
+    near = get_close_matches(name, list(known), n=1)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
+MISSING = ("missing", "missing_argument", "missing_keyword_only_argument")
+
+
+def _allowed(adapter: TypeAdapter[Any], entry: Any, entries: Sequence[Any]) -> Sequence[str]:
+    """Keys that may be meant by an unknown one: those missing beside it, or else every key there is."""
+    if entry["type"] not in UNKNOWN:
+        return ()
+    beside = [
+        str(other["loc"][-1])
+        for other in entries
+        if other["type"] in MISSING and other["loc"][:-1] == entry["loc"][:-1]
+    ]
+    if did_you_mean(str(entry["loc"][-1]), beside):
+        return beside
+    schema = adapter.json_schema()
+    objects = [schema, *schema.get("$defs", {}).values()]
+    return sorted({name for item in objects for name in item.get("properties", {})})
+
+
+def _discriminator(entry: Any) -> str:
+    return str(entry["ctx"]["discriminator"]).strip("'")
+
+
 def _found(entry: Any) -> str:
-    if entry["type"] == "missing":
+    if entry["type"] in MISSING:
         return "nothing"
-    if entry["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
+    if entry["type"] in UNKNOWN:
         return "an unknown key"
-    if entry["type"].startswith("union_tag") and isinstance(entry["input"], dict):
-        return repr(entry["input"].get(entry["ctx"]["discriminator"].strip("'"), "no such key"))
+    if entry["type"] == "union_tag_invalid":
+        return repr(entry["ctx"]["tag"])
+    if entry["type"] == "union_tag_not_found":
+        return "nothing that says which kind it is"
     return repr(entry["input"])[:80]
 
 
-def _expected(entry: Any) -> str:
-    if entry["type"] == "missing":
+def _expected(entry: Any, allowed: Sequence[str]) -> str:
+    if entry["type"] in MISSING:
         return "this key with a value"
-    if entry["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
-        return "one of the documented keys (see `gridhelm schema`); the unit is part of the key"
+    if entry["type"] in UNKNOWN:
+        hint = did_you_mean(str(entry["loc"][-1]), allowed)
+        return "one of the documented keys (see `gridhelm schema`); the unit is part of the key" + hint
     if entry["type"] == "union_tag_invalid":
-        return f"{entry['ctx']['discriminator'].strip(chr(39))}: one of {entry['ctx']['expected_tags']}"
+        tags = str(entry["ctx"]["expected_tags"])
+        return f"one of {tags}" + did_you_mean(entry["ctx"]["tag"], tags.replace("'", "").split(", "))
     if entry["type"] == "union_tag_not_found":
-        return f"a key {entry['ctx']['discriminator']}"
+        return f"a key {_discriminator(entry)}"
     return str(entry["msg"]).removeprefix("Input should be ").removeprefix("Value error, ")
+
+
+NOT_YAML = (YAMLError, ValueError, IndexError, AttributeError, RecursionError)
+"""What the parser raises: beside its own errors, what its constructors of scalars (dates, numbers) let through."""
 
 
 def read_yaml(path: Path) -> Document:
@@ -105,10 +149,9 @@ def read_yaml(path: Path) -> Document:
         ) from None
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else None
-        raise InputError(
-            Problem(file=str(path), line=line, path="", found=str(error.problem), expected="valid YAML 1.2")
-        ) from None
-    except (YAMLError, UnicodeDecodeError) as error:
+        found = str(error.problem).removeprefix("found ")
+        raise InputError(Problem(file=str(path), line=line, path="", found=found, expected="valid YAML 1.2")) from None
+    except NOT_YAML as error:
         raise InputError(
             Problem(file=str(path), line=None, path="", found=str(error), expected="valid YAML 1.2")
         ) from None

@@ -1,0 +1,126 @@
+"""Every number that has a name has a unit in it: fields, points and keys of a person's file."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+import twin.cooling
+import twin.devices
+from tests.architecture.source_tree import ROOT, source_files, tree
+from twin.devices.base import DEVICES
+from twin.registry import load
+from twin.units import UNITS, has_unit
+
+NUMERIC = {"float", "int", "Num", "FloatArray"}
+
+BARE: dict[str, str] = {
+    "address": "a register's place",
+    "bit": "a bit's place",
+    "billing_month": "year and month",
+    "chi_square": "a sum of squares of normalised residuals",
+    "from_hour": "an hour of the local clock",
+    "high": "in the unit of the signal",
+    "line": "a place in a file",
+    "low": "in the unit of the signal",
+    "mean": "in the unit of the signal",
+    "months": "months of the year",
+    "port": "a TCP port",
+    "priority": "a rank",
+    "read_back": "in the unit of the setpoint",
+    "redundancy": "a number of measurements",
+    "registers": "a number of 16-bit words",
+    "safe_setpoint": "in the unit of the setpoint, which the technology names",
+    "scale": "what one raw step is worth, in the unit of the point",
+    "seed": "of a random sequence",
+    "steps": "a number of intervals",
+    "to_hour": "an hour of the local clock",
+    "unit_id": "a Modbus address",
+    "value": "in the unit of the point or setpoint that the object names",
+}
+"""Structural name → what the number is instead of a physical quantity."""
+
+
+def test_every_numeric_field_of_a_public_dataclass_carries_its_unit() -> None:
+    found = [
+        (f"{path}:{line} {cls}.{name}", name)
+        for path in source_files()
+        if path.parts[0] in ("twin", "controllers")
+        for line, cls, name in numeric_fields(path)
+    ]
+    assert found, "this test sees no field"
+    bare = [place for place, name in found if not accounted(name)]
+    assert not bare, "\n".join(bare)
+
+
+def numeric_fields(path: Path) -> Iterator[tuple[int, str, str]]:
+    for cls in ast.walk(tree(path)):
+        if not isinstance(cls, ast.ClassDef) or cls.name.startswith("_") or not is_dataclass(cls):
+            continue
+        for field in cls.body:
+            if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and is_numeric(field.annotation):
+                yield field.lineno, cls.name, field.target.id
+
+
+def is_dataclass(cls: ast.ClassDef) -> bool:
+    return any("dataclass" in ast.dump(decorator) for decorator in cls.decorator_list)
+
+
+def is_numeric(annotation: ast.expr) -> bool:
+    """A number, an array, or a container of them; a function or a constant of the class is none."""
+    names = {node.id for node in ast.walk(annotation) if isinstance(node, ast.Name)}
+    return bool(names & NUMERIC) and not names & {"Callable", "ClassVar"}
+
+
+def accounted(name: str) -> bool:
+    return name.startswith("_") or has_unit(name) or name in BARE
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "site_configs").rglob("*.yaml")), ids=lambda path: path.name)
+def test_every_key_with_a_number_carries_its_unit(path: Path) -> None:
+    keys = list(numeric_keys(YAML(typ="safe").load(path), ""))
+    assert keys, "this test sees no number"
+    bare = [key for key in keys if not accounted(key.rsplit(".", 1)[-1])]
+    assert not bare, "\n".join(bare)
+
+
+def numeric_keys(node: object, path: str) -> Iterator[str]:
+    if isinstance(node, Mapping):
+        for key, value in node.items():
+            yield from numeric_keys(value, f"{path}.{key}")
+    elif isinstance(node, list):
+        for value in node:
+            yield from numeric_keys(value, path)
+    elif isinstance(node, int | float) and not isinstance(node, bool):
+        yield path
+
+
+def test_every_point_and_setpoint_carries_its_unit() -> None:
+    load(twin.devices)
+    load(twin.cooling)
+    names = {(kind, name) for kind, cls in DEVICES.items() for name in (*cls.instruments, cls.setpoint) if name}
+    assert names, "this test sees no device"
+    bare = [f"{kind}.{name}" for kind, name in sorted(names) if not has_unit(name)]
+    assert not bare, "\n".join(bare)
+
+
+@pytest.mark.parametrize("name", ["rated_kw", "soc", "min_soc", "slack_v_pu", "ghi_w_m2", "p_kw", "kw", "gpu_count"])
+def test_a_unit_is_recognised(name: str) -> None:
+    assert has_unit(name)
+
+
+@pytest.mark.parametrize("name", ["rated_mw", "capacity", "rated_power", "kwx", "temperature", "soc_percent", "skw"])
+def test_a_missing_or_foreign_unit_is_noticed(name: str) -> None:
+    assert not has_unit(name)
+
+
+def test_a_bare_name_is_allowed_only_where_it_has_no_unit() -> None:
+    assert not [name for name in BARE if has_unit(name)]
+
+
+def test_every_unit_is_described() -> None:
+    assert all(quantity for quantity in UNITS.values())
