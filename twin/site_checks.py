@@ -214,11 +214,7 @@ def _devices(devices: Mapping[str, Device[Any]], document: Document) -> Iterator
 
 
 def _soc(name: str, device: _Stored, document: Document) -> Iterator[Problem]:
-    if device.min_soc >= device.max_soc:
-        yield document.problem(
-            ("devices", name, "min_soc"), found=f"{device.min_soc:g}", expected=f"below max_soc, {device.max_soc:g}"
-        )
-    elif not device.min_soc <= device.initial_soc <= device.max_soc:
+    if not device.min_soc <= device.initial_soc <= device.max_soc:
         yield document.problem(
             ("devices", name, "initial_soc"),
             found=f"{device.initial_soc:g}",

@@ -49,16 +49,15 @@ class Document:
         loc = [key for key in (*at, *entry["loc"]) if key != "[key]"]
         if entry["type"] == "union_tag_invalid":
             loc.append(_discriminator(entry))
-        return self.problem(self._keys_in_file(loc), found=_found(entry), expected=_expected(entry, allowed))
+        keys = self._keys_in_file(loc) + ((loc[-1],) if entry["type"] in MISSING else ())
+        return self.problem(keys, found=_found(entry), expected=_expected(entry, allowed))
 
     def _keys_in_file(self, loc: Sequence[Key]) -> tuple[Key, ...]:
         """`loc` without what pydantic adds to it (the tag of a union) and a person never wrote."""
         node, keys = self.data, list[Key]()
-        for position, key in enumerate(loc):
-            inside = isinstance(node, CommentedMap | CommentedSeq) and _has(node, key)
-            if inside:
+        for key in loc:
+            if isinstance(node, CommentedMap | CommentedSeq) and _has(node, key):
                 node = node[key]
-            if inside or position == len(loc) - 1:
                 keys.append(key)
         return tuple(keys)
 
@@ -118,6 +117,8 @@ def _found(entry: Any) -> str:
         return repr(entry["ctx"]["tag"])
     if entry["type"] == "union_tag_not_found":
         return "nothing that says which kind it is"
+    if isinstance(entry["input"], dict):
+        return f"keys {', '.join(map(str, entry['input']))}"
     return repr(entry["input"])[:80]
 
 
