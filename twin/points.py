@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 
@@ -36,7 +36,7 @@ class Snapshot:
     now: datetime
     readings: Mapping[str, Reading]
     """Point (`device.name`, for example `battery.soc`) → its newest reading."""
-    lost: Mapping[str, str] = {}
+    lost: Mapping[str, str] = field(default_factory=dict)
     """Device → why nothing is heard from it at present, in plain words."""
 
     def age_s(self, point: str) -> float | None:
