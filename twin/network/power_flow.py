@@ -88,7 +88,7 @@ class PowerFlow:
 
     def _chord(self, load: ComplexArray, open_circuit: ComplexArray) -> ComplexArray | None:
         """Newton's method with the kept Jacobian; None where it does not converge."""
-        voltage = self._warm
+        voltage: ComplexArray = self._warm
         for step in range(MAX_CHORD_STEPS):
             mismatch = voltage - open_circuit + (load / voltage).conj().dot(self._impedance_t)
             parts = mismatch.view(np.float64)
