@@ -66,7 +66,7 @@ class Books:
     """Jobs whose work was not done at their deadline."""
     violations: Mapping[str, Num]
     """Kind → number of steps."""
-    balance_residual_kw_max: float
+    max_balance_residual_kw: float
     longest_import_excess_steps: int
 
 
@@ -189,7 +189,7 @@ class Ledger:
             deferred_gpu_h=sums["deferred_gpu_h"],
             missed_deadlines=sums["missed_jobs"],
             violations=dict(self._violations),
-            balance_residual_kw_max=self._residual_kw,
+            max_balance_residual_kw=self._residual_kw,
             longest_import_excess_steps=self.longest_import_excess_steps,
         )
 

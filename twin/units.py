@@ -43,6 +43,8 @@ UNITS: dict[str, str] = {
     "nf_per_km": "line capacitance",
     "gpu_h": "work, GPU hours",
     "gpus": "number of GPUs",
+    "cycles": "number of full charges and discharges",
+    "steps": "number of intervals",
     "jobs": "number of jobs",
 }
 """Suffix → quantity. A name is `name_<suffix>`, or the suffix itself after a prefix such as `p_`."""

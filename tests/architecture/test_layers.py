@@ -48,7 +48,12 @@ CLOCK_READERS = {
 }
 """Name before the dot → attributes that read a system clock."""
 
-MAY_CATCH_ALL: dict[str, str] = {}
+MAY_CATCH_ALL: dict[str, str] = {
+    "twin/telemetry/modbus.py:probe": "a surprise of one device must not deafen us to all others; it is lost, with the reason",
+    "twin/telemetry/modbus.py:poll": "as probe",
+    "twin/telemetry/modbus_devices.py:_transmit": "as probe; the command is LOST",
+    "twin/telemetry/mqtt_session.py:_on_message": "it would end the thread of paho; the values grow stale",
+}
 """`file:function` → why it must survive anything; it has to tell, not to hide."""
 
 LONGEST_FILE = 350
@@ -112,7 +117,8 @@ def test_no_function_is_long() -> None:
 
 def test_nothing_catches_every_exception_without_a_reason() -> None:
     found = {place for path in source_files() for place in catches_all(path)}
-    assert found == set(MAY_CATCH_ALL)
+    tell(sorted(found - set(MAY_CATCH_ALL)))
+    tell([f"{place} may catch all, and does not" for place in MAY_CATCH_ALL if place not in found])
 
 
 def tell(offences: list[str]) -> None:
