@@ -1,0 +1,132 @@
+"""The plant made of steel (or emulated as such): Modbus and MQTT devices behind the port `twin.plant.Plant`."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+
+from twin.clock import Clock, SteppedClock, stopwatch_s
+from twin.errors import LinkError
+from twin.points import Command, Reading, Receipt, Snapshot
+from twin.site import Site
+from twin.telemetry.config import ModbusLink, MqttLink, Telemetry
+from twin.telemetry.modbus import Unit, Value
+from twin.telemetry.modbus_devices import ModbusDevices
+from twin.telemetry.mqtt import RECEIPT_TIMEOUT_S, MqttDevices
+from twin.telemetry.quality import aged, doubtful, judged, missing
+
+LOOK_AGAIN_S = 0.02
+LOCK_STEP_PATIENCE_S = 0.5
+ADVICE = (
+    "Is the plant, or its emulator (`gridhelm emulate`), running? "
+    "Otherwise correct host, port and unit_id under telemetry in the site file."
+)
+
+
+class LivePlant:
+    """Reads and commands a site through its links.
+
+    Whatever fails comes back by itself, and meanwhile stands in the snapshot's `lost`; its points
+    keep their last values, marked bad.
+    """
+
+    def __init__(self, site: Site, site_path: Path, clock: Clock) -> None:
+        """On a clock that stands still until it is moved, the plant waits for us: then, and only then,
+        a read waits for MQTT states of its own instant, which would otherwise race with it."""
+        self._telemetry: Telemetry = site.telemetry
+        self._await_state_s = LOCK_STEP_PATIENCE_S if isinstance(clock, SteppedClock) else 0.0
+        self._last: dict[str, Reading] = {}
+        links, broker = self._telemetry.links, self._telemetry.broker
+        modbus = {name: link for name, link in links.items() if isinstance(link, ModbusLink)}
+        mqtt = {name: link for name, link in links.items() if isinstance(link, MqttLink)}
+        self._modbus = ModbusDevices(modbus, site_path)
+        self._mqtt = MqttDevices(broker, mqtt, site_path) if broker is not None and mqtt else None
+        if self._mqtt is not None:
+            self._mqtt.start()
+
+    def connect_or_raise(self, timeout_s: float) -> None:
+        """Wait until everything answers. Raises `LinkError` with each link that does not, and what to do."""
+        deadline_s = stopwatch_s() + timeout_s
+        while absent := tuple(self._absent()):
+            if stopwatch_s() >= deadline_s:
+                raise LinkError("\n  ".join(("the plant cannot be reached:", *absent, ADVICE)))
+            time.sleep(LOOK_AGAIN_S)
+
+    def _absent(self) -> Iterator[str]:
+        """What cannot be used yet, and what was expected there."""
+        for device, unit in self._modbus.units.items():
+            if unit.down is not None:
+                yield f"{device}: {unit.place}: {unit.down}; expected: {unit.registers.title}"
+        for device in self._mqtt.links if self._mqtt is not None else ():
+            if self._mqtt is not None and (reason := self._mqtt.silence(device)) is not None:
+                yield f"{device}: {reason}; expected: JSON with {', '.join(self._mqtt.links[device].points)}"
+
+    def read(self, now: datetime) -> Snapshot:
+        answers, lost = self._modbus.poll(), dict[str, str]()
+        for device, unit in self._modbus.units.items():
+            if (answer := answers.get(device)) is not None:
+                self._take_answer(unit, answer, now)
+            else:
+                lost[device] = f"{device}: {unit.place}: {unit.down}"
+                self._mark(device, unit.registers.points, lost[device])
+        if self._mqtt is not None:
+            self._take_messages(self._mqtt, now, lost)
+        return Snapshot(now=now, readings=dict(self._last), lost=lost)
+
+    def _take_answer(self, unit: Unit, answer: Mapping[str, Value], now: datetime) -> None:
+        for name, value in answer.items():
+            if isinstance(value, str):
+                self._mark(unit.device, (name,), value)
+            else:
+                register = unit.registers.points[name]
+                self._last[f"{unit.device}.{name}"] = judged(value, now, low=register.min, high=register.max)
+
+    def _take_messages(self, mqtt: MqttDevices, now: datetime, lost: dict[str, str]) -> None:
+        if self._await_state_s > 0:
+            mqtt.await_states(now, self._await_state_s)
+        for device, link in mqtt.links.items():
+            max_age_s = self._telemetry.max_age_by_device_s.get(device, self._telemetry.max_age_s)
+            self._take_state(mqtt, device, now, max_age_s)
+            silence = mqtt.silence(device) or mqtt.quiet(device, now, max_age_s)
+            if silence is not None:
+                lost[device] = f"{device}: {silence}"
+            if (reason := silence or mqtt.problems.get(device)) is not None:
+                self._mark(device, link.points, reason)
+
+    def _take_state(self, mqtt: MqttDevices, device: str, now: datetime, max_age_s: float) -> None:
+        state = mqtt.states.get(device)
+        if state is None:
+            return
+        for name, value in state.values.items():
+            reading = judged(value, state.at, low=-math.inf, high=math.inf)
+            if state.retained:
+                reading = doubtful(reading, "kept by the broker from earlier, not heard live")
+            self._last[f"{device}.{name}"] = aged(reading, now, max_age_s)
+        for name, problem in state.problems.items():
+            self._mark(device, (name,), problem)
+
+    def _mark(self, device: str, names: Iterable[str], reason: str) -> None:
+        """Keep the last values, marked bad."""
+        for name in names:
+            point = f"{device}.{name}"
+            if (reading := missing(self._last.get(point), reason)) is not None:
+                self._last[point] = reading
+
+    def apply(self, commands: Sequence[Command], now: datetime) -> tuple[Receipt, ...]:
+        mqtt, deadline_s = self._mqtt, stopwatch_s() + RECEIPT_TIMEOUT_S
+        if mqtt is None:
+            return tuple(self._modbus.apply(commands, now))
+        # Messages travel while registers are written.
+        sent = {index: mqtt.send(item, now) for index, item in enumerate(commands) if item.device in mqtt.links}
+        rest = [index for index in range(len(commands)) if index not in sent]
+        receipts = dict(zip(rest, self._modbus.apply([commands[index] for index in rest], now), strict=True))
+        receipts |= {index: mqtt.receipt(commands[index], waiting, deadline_s) for index, waiting in sent.items()}
+        return tuple(receipts[index] for index in range(len(commands)))
+
+    def close(self) -> None:
+        if self._mqtt is not None:
+            self._mqtt.close()
+        self._modbus.close()

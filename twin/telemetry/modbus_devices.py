@@ -1,0 +1,129 @@
+"""All Modbus devices of a site: polled at once, written at once, each command answered by a receipt."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+
+from twin.numeric import clip, first
+from twin.points import Command, Outcome, Receipt
+from twin.telemetry.config import ModbusLink
+from twin.telemetry.io_thread import IoThread
+from twin.telemetry.modbus import Gateway, RefusedError, SilentError, Unit, Value, Written
+from twin.telemetry.register_map import RegisterMap, Setpoint, Words, encode, load_map
+
+LONGEST_CYCLE_S = 30.0
+"""Far beyond what all link timeouts add up to: only a bug reaches it."""
+
+log = logging.getLogger(__name__)
+
+
+class ModbusDevices:
+    """Every device behind Modbus TCP, driven from a thread of its own."""
+
+    def __init__(self, links: Mapping[str, ModbusLink], site_path: Path) -> None:
+        maps = {link.map: load_map(link.map, site_path) for link in links.values()}
+        self._io = IoThread("gridhelm-modbus")
+        self.units: Mapping[str, Unit] = self._io.run(_open(links, maps))
+
+    def poll(self) -> Mapping[str, Mapping[str, Value]]:
+        """Device → what it answered. Devices that are down are left out, and not waited for."""
+        return self._io.run(_poll([unit for unit in self.units.values() if unit.down is None]), LONGEST_CYCLE_S)
+
+    def apply(self, commands: Sequence[Command], now: datetime) -> Sequence[Receipt]:
+        """Write every command at the same time; one receipt for each, in order."""
+        if not commands:
+            return ()
+        return self._io.run(_apply(self.units, commands, now), LONGEST_CYCLE_S)
+
+    def close(self) -> None:
+        self._io.run(_close(self.units))
+        self._io.close()
+
+
+async def _open(links: Mapping[str, ModbusLink], maps: Mapping[str, RegisterMap]) -> dict[str, Unit]:
+    """One gateway for each host and port, with its units behind it and the task that keeps it."""
+    gateways: dict[tuple[str, int], Gateway] = {}
+    units: dict[str, Unit] = {}
+    for link in links.values():
+        gateway = gateways.setdefault((link.host, link.port), Gateway(link.host, link.port))
+        units[link.device] = Unit(
+            device=link.device,
+            unit_id=link.unit_id,
+            timeout_s=link.timeout_s,
+            registers=maps[link.map],
+            gateway=gateway,
+        )
+    for gateway in gateways.values():
+        gateway.start()
+    return units
+
+
+async def _close(units: Mapping[str, Unit]) -> None:
+    for unit in units.values():
+        unit.gateway.close()
+
+
+async def _poll(units: Sequence[Unit]) -> Mapping[str, Mapping[str, Value]]:
+    answers = await asyncio.gather(*(unit.poll() for unit in units))
+    return {unit.device: answer for unit, answer in zip(units, answers, strict=True) if answer}
+
+
+async def _apply(units: Mapping[str, Unit], commands: Sequence[Command], now: datetime) -> Sequence[Receipt]:
+    return await asyncio.gather(*(_write(units.get(command.device), command, now) for command in commands))
+
+
+async def _write(unit: Unit | None, command: Command, now: datetime) -> Receipt:
+    """Write one command and read it back. A command is never repeated here; the next cycle brings a fresh one."""
+    setpoint = None if unit is None else unit.registers.setpoint
+    if unit is None or setpoint is None or setpoint.name != command.setpoint:
+        takes = "nothing" if setpoint is None else setpoint.name
+        return _receipt(command, Outcome.REJECTED, f"{command.device} takes {takes}, not {command.setpoint}")
+    wanted, remaining_s = first(command.value), (command.valid_until - now).total_seconds()
+    if not math.isfinite(wanted):
+        return _receipt(command, Outcome.REJECTED, f"{wanted} is not a number that can be written")
+    if remaining_s <= 0:
+        return _receipt(command, Outcome.LOST, "not sent: it had expired before")
+    if unit.down is not None:
+        return _receipt(command, Outcome.LOST, f"{unit.place}: {unit.down}")
+    value = first(clip(wanted, setpoint.min, setpoint.max))
+    return await _transmit(unit, command, value, encode(setpoint, value), _timeout(setpoint, remaining_s))
+
+
+def _timeout(setpoint: Setpoint, remaining_s: float) -> Words:
+    """The device's dead-man in its own steps, rounded up, so that it never ends before the command does."""
+    register = setpoint.timeout_s
+    whole_s = math.ceil(remaining_s / register.scale) * register.scale
+    return encode(register, first(clip(whole_s, register.min, register.max)))
+
+
+async def _transmit(unit: Unit, command: Command, value: float, words: Words, timeout: Words) -> Receipt:
+    try:
+        written = await unit.write(words, timeout)
+    except RefusedError as error:
+        return _receipt(command, Outcome.REJECTED, f"{unit.place}: {error}")
+    except SilentError as error:
+        unit.fail(str(error))
+        return _receipt(command, Outcome.LOST, f"{unit.place}: {error}")
+    except Exception as error:
+        log.exception("%s: unexpected failure while writing to %s", unit.device, unit.place)
+        unit.fail(f"internal error: {error!r}")
+        return _receipt(command, Outcome.LOST, f"{unit.place}: {unit.down}")
+    return _judge(command, value, written)
+
+
+def _judge(command: Command, value: float, written: Written) -> Receipt:
+    if written.as_sent and value == first(command.value):
+        return _receipt(command, Outcome.APPLIED, "", written.held)
+    if written.as_sent:
+        return _receipt(command, Outcome.CLIPPED, f"its register ends at {value:g}", written.held)
+    held = "no value" if written.held is None else f"{written.held:g}"
+    return _receipt(command, Outcome.CLIPPED, f"sent {value:g}, reads back {held}", written.held)
+
+
+def _receipt(command: Command, outcome: Outcome, detail: str, read_back: float | None = None) -> Receipt:
+    return Receipt(command=command, outcome=outcome, read_back=read_back, detail=detail)
