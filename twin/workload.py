@@ -80,12 +80,14 @@ def wanted_gpus(
         weekend_factor=work.weekend_factor,
     )
     noise = demand_noise(index, seed=seed, name=f"{place}.{work.name}", fraction=work.noise_fraction)
-    return np.minimum(gpu_count * work.mean_utilisation * pattern * (1.0 + noise), gpu_count)
+    return np.asarray(np.minimum(gpu_count * work.mean_utilisation * pattern * (1.0 + noise), gpu_count))
 
 
 def due_gpus(arriving_gpus: FloatArray, slack_h: float, step_s: float) -> FloatArray:
     """Rate at which earlier arrivals reach their deadline, in each interval; nothing arrived before the run."""
+    if slack_h == 0.0:
+        return arriving_gpus
     end_h = np.arange(len(arriving_gpus) + 1) * (step_s / SECONDS_PER_HOUR)
     arrived_gpu_h = np.concatenate(([0.0], np.cumsum(arriving_gpus))) * (step_s / SECONDS_PER_HOUR)
     due_gpu_h = np.interp(end_h - slack_h, end_h, arrived_gpu_h, left=0.0)
-    return np.diff(due_gpu_h) / (step_s / SECONDS_PER_HOUR)
+    return np.asarray(np.diff(due_gpu_h) / (step_s / SECONDS_PER_HOUR))

@@ -10,12 +10,25 @@ from annotated_types import Ge, Gt, Le, MinLen
 
 from twin.devices.base import DEVICES, STRICT, Account, Drive, Group, Step, Values
 from twin.flexibility import Envelope
-from twin.numeric import Num, larger, smaller
+from twin.numeric import Num, clip, larger, smaller
 from twin.units import SECONDS_PER_HOUR
 from twin.weather import Weather
 from twin.workload import Workload, due_gpus, wanted_gpus
 
 W_PER_KW = 1000.0
+ROUNDING_GPU_H = 1e-6
+"""What sums of a year may be off by; less than this is not late."""
+
+
+def share(wanted: Sequence[Num], firm: Sequence[Num], spare: Num) -> list[Num]:
+    """GPUs that each class gets: what is firm, and from what is spare in the order of the classes."""
+    done: list[Num] = []
+    for gpus, kept in zip(wanted, firm, strict=True):
+        extra = smaller(spare, gpus - kept)
+        spare = spare - extra
+        # Not `kept + extra`, which would leave a rounding error of work undone.
+        done.append(gpus - (gpus - kept - extra))
+    return done
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,56 +141,64 @@ class GpuCluster:
         hours = step_s / SECONDS_PER_HOUR
         idle_kw, kw_per_gpu = self.idle_kw, (self.active_w_per_gpu - self.idle_w_per_gpu) / W_PER_KW
         arriving = [larger(drive[work.name + "_gpus"], 0.0) for work in self.workloads]
-        wanted = [new + waiting / hours for new, waiting in zip(arriving, state.backlog_gpu_h, strict=True)]
-        firm, firm_sum = self._firm(arriving)
-        wanted_sum: Num = 0.0
-        for gpus in wanted:
-            wanted_sum = wanted_sum + gpus
-        spare = larger(smaller((setpoint - idle_kw) / kw_per_gpu, self.gpu_count) - firm_sum, 0.0)
-        busy: Num = firm_sum
-        backlog, not_due, missed_sum, missed_jobs, deferred_sum = [], [], 0.0, 0.0, 0.0
-        for position, work in enumerate(self.workloads):
-            extra = smaller(spare, wanted[position] - firm[position])
-            spare, busy = spare - extra, busy + extra
-            left = (wanted[position] - firm[position] - extra) * hours
-            window = arriving[position] - drive[work.name + "_due_gpus"]
-            window = larger(state.not_due_gpu_h[position] + window * hours, 0.0)
-            missed = larger(left - window, 0.0)
-            missed_sum, missed_jobs = missed_sum + missed, missed_jobs + missed / work.job_gpu_h
-            deferred_sum = deferred_sum + larger(left - missed - state.backlog_gpu_h[position], 0.0)
-            backlog.append(left - missed)
-            not_due.append(window)
+        wanted = [gpus + waiting / hours for gpus, waiting in zip(arriving, state.backlog_gpu_h, strict=True)]
+        firm = self._firm(arriving)
+        firm_gpus = sum(firm, 0.0)
+        budget = smaller((setpoint - idle_kw) / kw_per_gpu, self.gpu_count)
+        done = share(wanted, firm, larger(budget - firm_gpus, 0.0))
+        busy = sum(done, 0.0)
+        after, amounts = self._queues(state, wanted, done, arriving, drive, hours)
         p_kw = idle_kw + kw_per_gpu * busy
-        backlog_sum: Num = 0.0
-        for left in backlog:
-            backlog_sum = backlog_sum + left
+        amounts["delivered_gpu_h"] = busy * hours
         return Step(
-            state=GpuState(backlog_gpu_h=tuple(backlog), not_due_gpu_h=tuple(not_due)),
+            state=after,
             p_kw=p_kw,
             heat_kw=p_kw,
             points={
-                "demand_kw": idle_kw + kw_per_gpu * smaller(wanted_sum, self.gpu_count),
-                "firm_kw": idle_kw + kw_per_gpu * firm_sum,
-                "limit_kw": setpoint,
-                "backlog_gpu_h": backlog_sum,
+                "demand_kw": idle_kw + kw_per_gpu * smaller(sum(wanted, 0.0), self.gpu_count),
+                "firm_kw": idle_kw + kw_per_gpu * firm_gpus,
+                "limit_kw": clip(setpoint, 0.0, self.rated_kw),
+                "backlog_gpu_h": sum(after.backlog_gpu_h, 0.0),
             },
-            amounts={
-                "delivered_gpu_h": busy * hours,
-                "deferred_gpu_h": deferred_sum,
-                "missed_gpu_h": missed_sum,
-                "missed_jobs": missed_jobs,
-            },
+            amounts=amounts,
         )
 
-    def _firm(self, arriving: Sequence[Num]) -> tuple[list[Num], Num]:
-        """GPUs of each class that no budget takes away, and their sum; the first classes get theirs first."""
+    def _firm(self, arriving: Sequence[Num]) -> list[Num]:
+        """GPUs of each class that no budget takes away; the first classes get theirs first."""
         firm: list[Num] = []
-        total: Num = 0.0
+        free: Num = self.gpu_count
         for work, gpus in zip(self.workloads, arriving, strict=True):
-            kept = smaller((1.0 - work.max_throughput_loss_fraction) * gpus, self.gpu_count - total)
+            kept = smaller((1.0 - work.max_throughput_loss_fraction) * gpus, free)
+            free = free - kept
             firm.append(kept)
-            total = total + kept
-        return firm, total
+        return firm
+
+    def _queues(
+        self,
+        state: GpuState,
+        wanted: Sequence[Num],
+        done: Sequence[Num],
+        arriving: Sequence[Num],
+        drive: Values,
+        hours: float,
+    ) -> tuple[GpuState, dict[str, Num]]:
+        """Queues at the end of the step, and the work that was put off and missed in it."""
+        backlog: list[Num] = []
+        not_due: list[Num] = []
+        missed: Num = 0.0
+        missed_jobs: Num = 0.0
+        deferred: Num = 0.0
+        for k, work in enumerate(self.workloads):
+            left = (wanted[k] - done[k]) * hours
+            window = state.not_due_gpu_h[k] + (arriving[k] - drive[work.name + "_due_gpus"]) * hours
+            window = larger(window, 0.0)
+            late = larger(left - window - ROUNDING_GPU_H, 0.0)
+            backlog.append(left - late)
+            not_due.append(window)
+            missed, missed_jobs = missed + late, missed_jobs + late / work.job_gpu_h
+            deferred = deferred + larger(left - late - state.backlog_gpu_h[k], 0.0)
+        amounts = {"deferred_gpu_h": deferred, "missed_gpu_h": missed, "missed_jobs": missed_jobs}
+        return GpuState(backlog_gpu_h=tuple(backlog), not_due_gpu_h=tuple(not_due)), amounts
 
     def flexibility(self, values: Values) -> Envelope:
         return Envelope(min_p_kw=values["firm_kw"], max_p_kw=larger(values["firm_kw"], values["demand_kw"]))

@@ -47,7 +47,7 @@ def dc_to_ac_kw(dc_kw: FloatArray, rated_kw: float, inverter_efficiency: float) 
     Source: Dobos, NREL/TP-6A20-62641 (2014), eq. 9 to 11, as `pvlib.inverter.pvwatts`.
     """
     ac_kw = pvlib.inverter.pvwatts(dc_kw, rated_kw / inverter_efficiency, eta_inv_nom=inverter_efficiency)
-    return np.clip(ac_kw, 0.0, rated_kw)
+    return np.clip(np.asarray(ac_kw, dtype=np.float64), 0.0, rated_kw)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
