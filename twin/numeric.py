@@ -21,6 +21,8 @@ UNBOUNDED = float("inf")
 
 def smaller(a: Num, b: Num) -> Num:
     """Elementwise minimum."""
+    if type(a) is float and type(b) is float:  # the hot path, at half the cost of the general test
+        return a if a < b else b
     if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
         return np.minimum(a, b)
     return a if a < b else b
@@ -28,6 +30,8 @@ def smaller(a: Num, b: Num) -> Num:
 
 def larger(a: Num, b: Num) -> Num:
     """Elementwise maximum."""
+    if type(a) is float and type(b) is float:
+        return a if a > b else b
     if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
         return np.maximum(a, b)
     return a if a > b else b
@@ -35,7 +39,10 @@ def larger(a: Num, b: Num) -> Num:
 
 def clip(value: Num, low: Num, high: Num) -> Num:
     """`value` within ``[low, high]``; where the two bounds cross, `low` wins."""
-    return larger(smaller(value, high), low)
+    if isinstance(value, np.ndarray) or isinstance(low, np.ndarray) or isinstance(high, np.ndarray):
+        return np.maximum(np.minimum(value, high), low)
+    capped = value if value < high else high
+    return capped if capped > low else low
 
 
 def where(condition: Flag, yes: Num, no: Num) -> Num:

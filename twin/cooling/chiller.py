@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from twin.numeric import Num, clip, larger, ratio, smaller
+from twin.numeric import Num, clip, larger, smaller
 
 CAPACITY = (0.257896, 0.0389016, -2.1708e-4, 0.0468684, -9.4284e-4, -3.4344e-4)
 INPUT_BY_TEMPERATURE = (0.933884, -0.058212, 0.00450036, 0.00243, 4.86e-4, -0.001215)
@@ -38,9 +38,9 @@ def chiller_kw(
     chilled_c = clip(chilled_c, MIN_CHILLED_C, MAX_CHILLED_C)
     condenser_c = clip(condenser_c, MIN_CONDENSER_C, MAX_CONDENSER_C)
     capacity_kw = rated_heat_kw * biquadratic(CAPACITY, chilled_c, condenser_c)
-    load = clip(ratio(heat_kw, capacity_kw), 0.0, 1.0)
-    cycling = smaller(load / MIN_UNLOADING_FRACTION, 1.0)
-    load = larger(load, MIN_UNLOADING_FRACTION)
+    wanted = larger(heat_kw, 0.0) / capacity_kw
+    cycling = smaller(wanted / MIN_UNLOADING_FRACTION, 1.0)
+    load = clip(wanted, MIN_UNLOADING_FRACTION, 1.0)
     a, b, c = INPUT_BY_LOAD
     by_load = a + (b + c * load) * load
     by_temperature = biquadratic(INPUT_BY_TEMPERATURE, chilled_c, condenser_c)

@@ -140,11 +140,11 @@ class GpuCluster:
     ) -> Step[GpuState]:
         hours = step_s / SECONDS_PER_HOUR
         idle_kw, kw_per_gpu = self.idle_kw, (self.active_w_per_gpu - self.idle_w_per_gpu) / W_PER_KW
-        arriving = [larger(drive[work.name + "_gpus"], 0.0) for work in self.workloads]
+        arriving = [drive[work.name + "_gpus"] for work in self.workloads]
         wanted = [gpus + waiting / hours for gpus, waiting in zip(arriving, state.backlog_gpu_h, strict=True)]
         firm = self._firm(arriving)
         firm_gpus = sum(firm, 0.0)
-        budget = smaller((setpoint - idle_kw) / kw_per_gpu, self.gpu_count)
+        budget = smaller((setpoint - idle_kw) / kw_per_gpu, float(self.gpu_count))
         done = share(wanted, firm, larger(budget - firm_gpus, 0.0))
         busy = sum(done, 0.0)
         after, amounts = self._queues(state, wanted, done, arriving, drive, hours)
@@ -155,7 +155,7 @@ class GpuCluster:
             p_kw=p_kw,
             heat_kw=p_kw,
             points={
-                "demand_kw": idle_kw + kw_per_gpu * smaller(sum(wanted, 0.0), self.gpu_count),
+                "demand_kw": idle_kw + kw_per_gpu * smaller(sum(wanted, 0.0), float(self.gpu_count)),
                 "firm_kw": idle_kw + kw_per_gpu * firm_gpus,
                 "limit_kw": clip(setpoint, 0.0, self.rated_kw),
                 "backlog_gpu_h": sum(after.backlog_gpu_h, 0.0),
@@ -166,9 +166,9 @@ class GpuCluster:
     def _firm(self, arriving: Sequence[Num]) -> list[Num]:
         """GPUs of each class that no budget takes away; the first classes get theirs first."""
         firm: list[Num] = []
-        free: Num = self.gpu_count
+        free: Num = float(self.gpu_count)
         for work, gpus in zip(self.workloads, arriving, strict=True):
-            kept = smaller((1.0 - work.max_throughput_loss_fraction) * gpus, free)
+            kept = clip((1.0 - work.max_throughput_loss_fraction) * gpus, 0.0, free)
             free = free - kept
             firm.append(kept)
         return firm
