@@ -15,7 +15,7 @@ from twin.devices.base import Account
 from twin.devices.battery import Battery
 from twin.devices.genset import Genset
 from twin.devices.grid_connection import GridConnection
-from twin.network.limits import network_violations
+from twin.network.limits import NetworkLimits
 from twin.numeric import Num, count_true, larger, ratio, smaller
 from twin.simulator import PlantStep
 from twin.site import Site
@@ -75,6 +75,7 @@ class Ledger:
 
     def __init__(self, site: Site) -> None:
         self._site = site
+        self._limits = NetworkLimits(site.network)
         self._grid = cast(GridConnection, site.devices[site.grid]) if site.grid else None
         self._sums: dict[str, Num] = defaultdict(float)
         self._violations: dict[str, Num] = defaultdict(float)
@@ -151,8 +152,7 @@ class Ledger:
 
     def _book_violations(self, step: PlantStep) -> None:
         found = self._violations
-        flow, power_flow = step.flow, self._site.network
-        for kind, flag in network_violations(power_flow, flow.v_pu, flow.loading_fraction).items():
+        for kind, flag in self._limits.violations(step.flow.v_pu, step.flow.loading_fraction).items():
             found[kind] = found[kind] + count_true(flag)
         found["unserved"] = found["unserved"] + count_true(step.unserved_kw > 1e-6)
         if self._grid is None:

@@ -37,6 +37,8 @@ LOWEST_SUN_DEG = 89.5
 """The clear-sky model divides by the cosine of the zenith angle: held here, and dark below the horizon."""
 LINKE_TURBIDITY = 3.0
 """Haze of a mean mid-latitude year; 2 is very clear, 6 is polluted."""
+CLEAR_SKY_DRY_BULB_C, CLEAR_SKY_HUMIDITY_FRACTION = 20.0, 0.5
+"""Where a sky is asked for and no file says what lies under it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +137,29 @@ def clear_sky(weather: Weather) -> Weather:
     )
     series = {key: np.where(sun.cos_zenith > 0.0, clear[key], 0.0) for key in ("ghi", "dni", "dhi")}
     return replace(weather, ghi_w_m2=series["ghi"], dni_w_m2=series["dni"], dhi_w_m2=series["dhi"])
+
+
+def clear_sky_on(grid: TimeGrid, location: Location) -> Weather:
+    """Clear-sky weather anywhere and at any time, for which no file is needed: 20 °C, calm, standard pressure.
+
+    Source of the pressure: the standard atmosphere, as `pvlib.atmosphere.alt2pres`.
+    """
+    none, mild_c = np.zeros(grid.steps), np.full(grid.steps, CLEAR_SKY_DRY_BULB_C)
+    weather = Weather(
+        grid=grid,
+        latitude_deg=location.latitude_deg,
+        longitude_deg=location.longitude_deg,
+        altitude_m=location.altitude_m,
+        time_zone=location.time_zone,
+        ghi_w_m2=none,
+        dni_w_m2=none,
+        dhi_w_m2=none,
+        dry_bulb_c=mild_c,
+        wet_bulb_c=wet_bulb_c(mild_c, np.full(grid.steps, CLEAR_SKY_HUMIDITY_FRACTION)),
+        wind_m_s=none,
+        pressure_kpa=np.full(grid.steps, pvlib.atmosphere.alt2pres(location.altitude_m) / 1000.0),
+    )
+    return clear_sky(weather)
 
 
 def _path(source: WeatherSource, site_path: Path) -> Path:

@@ -44,6 +44,7 @@ BARE: dict[str, str] = {
     "read_back": "in the unit of the setpoint",
     "redundancy": "a number of measurements",
     "safe_setpoint": "in the unit of the setpoint, which the technology names",
+    "safe": "in the unit of the point",
     "scale": "what one raw step is worth, in the unit of the point",
     "seed": "of a random sequence",
     "sentinel": "the content of a register",

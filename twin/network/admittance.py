@@ -82,7 +82,7 @@ def admittance(topology: Topology, slack_bus: str) -> Admittance:
 
 def run_pandapower(net: PandapowerNet) -> None:
     """Solve `net` to 1 mW per bus, with phase shifts, in the transformer model used everywhere here."""
-    import pandapower  # noqa: PLC0415  takes seconds to import, and most commands never need it
+    import pandapower
 
     try:
         pandapower.runpp(
@@ -122,8 +122,8 @@ def _rated_a_pu(topology: Topology) -> FloatArray:
 
 
 def _parameter_slopes(branch: Any) -> ComplexArray:
-    from pandapower.pypower import idx_brch as column  # noqa: PLC0415  as above
-    from pandapower.pypower.makeYbus import branch_vectors  # noqa: PLC0415
+    from pandapower.pypower import idx_brch as column
+    from pandapower.pypower.makeYbus import branch_vectors
 
     def two_ports(table: Any) -> ComplexArray:
         ytt, yff, yft, ytf = branch_vectors(table, len(table))

@@ -19,7 +19,7 @@ def build_net(topology: Topology, slack_bus: str) -> PandapowerNet:
     The loads are created at zero. Transformers are pandapower's T model; currents are rated at the
     rated voltages of the buses they connect.
     """
-    import pandapower  # noqa: PLC0415  takes seconds to import, and most commands never need it
+    import pandapower
 
     net = pandapower.create_empty_network(f_hz=topology.frequency_hz)
     bus = {
