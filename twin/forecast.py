@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from twin.numeric import FloatArray
+import numpy as np
+
+from twin.numeric import FloatArray, Num
+from twin.timegrid import TimeGrid, floor_to
+from twin.units import SECONDS_PER_HOUR
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Signal:
     """One forecast signal; each array has the shape ``(horizon,)`` or ``(horizon, scenarios)``."""
 
@@ -22,14 +27,44 @@ class Signal:
     """Forecaster that made it, for example `clear_sky_persistence`."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Forecast:
-    """Signals from `issued_at` on, each value the mean of one interval of `step_s`.
+    """Signals over the epoch-aligned intervals of `grid`, the first of which holds `issued_at`.
 
-    Signal names: `<device>.available_kw` for sun and wind, `<device>.demand_kw` for halls and loads.
+    Each value is the mean of one interval. Signal names: `<device>.available_kw` for sun and wind,
+    `<device>.demand_kw` for halls and loads. A signal of which nothing is known is absent.
     """
 
     issued_at: datetime
     step_s: float
     valid_until: datetime
     signals: Mapping[str, Signal]
+
+    @property
+    def grid(self) -> TimeGrid:
+        """The intervals for which the values stand."""
+        steps = max((len(signal.mean) for signal in self.signals.values()), default=0)
+        return TimeGrid(start=floor_to(self.issued_at, self.step_s), step_s=self.step_s, steps=steps)
+
+    def mean_kw(self, signal: str, now: datetime, hours: float) -> Num | None:
+        """Expected mean of `signal` over the `hours` after `now`, as far as the forecast reaches.
+
+        None where it does not reach at all, or where the signal is absent.
+        """
+        found = self.signals.get(signal)
+        if found is None:
+            return None
+        begin = (now.timestamp() - floor_to(self.issued_at, self.step_s).timestamp()) / self.step_s
+        end = min(begin + hours * SECONDS_PER_HOUR / self.step_s, float(len(found.mean)))
+        begin = max(begin, 0.0)
+        return _mean_between(found.mean, begin, end) if begin < end else None
+
+
+def _mean_between(series: FloatArray, begin: float, end: float) -> Num:
+    """Mean of a step function from `begin` to `end`, both in intervals."""
+    first, last = math.floor(begin), math.ceil(end)
+    weights = np.ones(last - first)
+    weights[0] -= begin - first
+    weights[-1] -= last - end
+    mean = weights @ series[first:last] / (end - begin)
+    return float(mean) if series.ndim == 1 else mean

@@ -1,0 +1,80 @@
+"""Means of what is observed over epoch-aligned intervals, gathered one state at a time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from agents.forecasters.base import Interval, SignalSpec
+from twin.numeric import FloatArray, Num
+from twin.points import Quality
+from twin.state import AssetState
+
+
+class IntervalMeans:
+    """The running means of one interval.
+
+    An instant counts to the interval that begins with it, as everywhere in `twin.timegrid`.
+    """
+
+    def __init__(self, signals: Sequence[SignalSpec], step_s: float) -> None:
+        self._sources = tuple((row, signal.device, signal.value) for row, signal in enumerate(signals))
+        self._step_s = step_s
+        self.number: int | None = None
+        """The interval that is open; None before anything was seen."""
+        self._seen_s = [-math.inf] * len(signals)
+        self.over_scenarios = False
+        """Whether anything seen was an array."""
+        self._clear()
+
+    def _clear(self) -> None:
+        self._sums: list[Num] = [0.0] * len(self._sources)
+        self._counts = [0] * len(self._sources)
+
+    def number_at(self, now_s: float) -> int:
+        """The interval to which an observation at `now_s` counts."""
+        return math.floor(now_s / self._step_s)
+
+    def add(self, now_s: float, assets: Mapping[str, AssetState]) -> Interval | None:
+        """Take one state in. Returns the interval before, if this one begins a new one."""
+        number = self.number_at(now_s)
+        finished = self.close() if number != self.number else None
+        self.number = number
+        sums, counts, seen_s = self._sums, self._counts, self._seen_s
+        for row, device, key in self._sources:
+            asset = assets.get(device)
+            if asset is None or asset.quality is Quality.BAD:
+                continue
+            value = asset.values.get(key)
+            if value is not None:
+                sums[row] = sums[row] + value
+                counts[row] += 1
+                seen_s[row] = now_s
+        return finished
+
+    def close(self) -> Interval | None:
+        """The open interval, which is begun anew; None if nothing was seen in it."""
+        interval = self.so_far()
+        self._clear()
+        return interval
+
+    def so_far(self) -> Interval | None:
+        """The open interval, as far as it was seen."""
+        if self.number is None or not any(self._counts):
+            return None
+        counts = np.array(self._counts, dtype=np.float64)[:, None]
+        self.over_scenarios = self.over_scenarios or any(isinstance(kw, np.ndarray) for kw in self._sums)
+        mean_kw = as_rows(self._sums) / np.maximum(counts, 1.0)
+        # Whatever a device may send as a number: one that is none must not stay in any memory.
+        known = (counts[:, 0] > 0.0) & np.isfinite(mean_kw).all(axis=1)
+        mean_kw = np.where(known[:, None], mean_kw, 0.0)
+        return Interval(number=self.number, mean_kw=mean_kw, known=known, seen_s=np.array(self._seen_s))
+
+
+def as_rows(values: Sequence[Num]) -> FloatArray:
+    """Floats and arrays over scenarios as one array ``(values, scenarios)``."""
+    if not any(isinstance(value, np.ndarray) for value in values):
+        return np.array(values, dtype=np.float64)[:, None]
+    return np.stack(np.broadcast_arrays(*(np.atleast_1d(value) for value in values)))

@@ -1,0 +1,211 @@
+"""The forecasting agent: observes every cycle, issues a forecast every quarter of an hour."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import numpy.typing as npt
+
+import agents.forecasters
+from agents.clear_sky_table import ClearSkyTable
+from agents.forecasters.base import FORECASTERS, Forecaster, Interval, Setting, SignalSpec, signals_of
+from agents.forecasters.clear_sky_persistence import MAX_INDEX, ClearSkyPersistence
+from agents.forecasters.errors import RunningErrors
+from agents.forecasters.interval_means import IntervalMeans
+from agents.forecasters.persistence import Persistence
+from agents.latest import Latest
+from twin.forecast import Forecast, Signal
+from twin.numeric import BoolArray, FloatArray
+from twin.registry import load
+from twin.site import Site
+from twin.state import SiteState
+from twin.timegrid import TimeGrid, floor_to
+from twin.units import SECONDS_PER_HOUR
+
+PERIODS_OF_VALIDITY = 2
+"""A forecast outlives one renewal that did not come; so does what was observed last."""
+
+load(agents.forecasters)
+
+
+def usual_method(signal: SignalSpec) -> str:
+    """Clear-sky persistence for the sun, persistence for everything else."""
+    return ClearSkyPersistence.name if signal.solar else Persistence.name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Team:
+    """One forecaster and the rows of the signals that it forecasts."""
+
+    rows: npt.NDArray[np.int64]
+    forecaster: Forecaster
+
+
+class ForecastingAgent:
+    """Tells what sun, wind and loads will do, from what it was shown and from nothing else.
+
+    A signal that was not seen for as long as a forecast is valid is no longer forecast by its method:
+    its last known value stands in, as uncertain as at the end of the horizon, and its `method` says
+    so. A signal that was never seen is absent. If the clock is set back, it begins afresh: what was
+    seen in a future that has not come is not knowledge.
+    """
+
+    def __init__(
+        self, site: Site, *, step_s: float | None = None, method: Callable[[SignalSpec], str] = usual_method
+    ) -> None:
+        control = site.control
+        self.signals: Sequence[SignalSpec] = signals_of(site)
+        self._step_s = control.forecast_step_s if step_s is None else step_s
+        self._period_s = control.forecast_period_s
+        self._validity_s = PERIODS_OF_VALIDITY * max(self._period_s, self._step_s)
+        self._steps = math.ceil(control.forecast_horizon_h * SECONDS_PER_HOUR / self._step_s)
+        self._setting = Setting(site=site, step_s=self._step_s, clear_sky=ClearSkyTable(site, self._step_s))
+        self._methods = [method(signal) for signal in self.signals]
+        self._rated_kw = np.array([signal.rated_kw for signal in self.signals])
+        sunny = {signal.device: row for row, signal in enumerate(self.signals) if signal.solar}
+        self._solar_rows = [sunny[device] for device in self._setting.clear_sky.devices]
+        self._begin()
+
+    def _begin(self) -> None:
+        """Nothing was seen yet."""
+        self._teams = self._assembled()
+        self._last = Persistence(self.signals, self._setting)
+        self._means = IntervalMeans(self.signals, self._step_s)
+        self._errors = RunningErrors(self._prior(), self._rated_kw, self._step_s)
+        self._latest = Latest[Forecast]()
+        self._seen_at: datetime | None = None
+        self._next_issue = datetime.min.replace(tzinfo=UTC)
+        self._known_until_s: FloatArray = np.full(len(self.signals), -np.inf)
+
+    def _assembled(self) -> list[_Team]:
+        teams = []
+        for name in dict.fromkeys(self._methods):
+            rows = [row for row, method in enumerate(self._methods) if method == name]
+            forecaster = FORECASTERS[name]([self.signals[row] for row in rows], self._setting)
+            teams.append(_Team(rows=np.array(rows), forecaster=forecaster))
+        return teams
+
+    def _prior(self) -> FloatArray:
+        prior = np.zeros((len(self.signals), self._steps))
+        lead_h: FloatArray = np.arange(1.0, self._steps + 1.0) * (self._step_s / SECONDS_PER_HOUR)
+        for team in self._teams:
+            prior[team.rows] = team.forecaster.prior_error_fraction(lead_h)
+        return prior
+
+    def observe(self, state: SiteState) -> None:
+        """Take in one cycle's state. What is missing or not reliable is not seen."""
+        if self._seen_at is not None and state.now < self._seen_at:
+            self._begin()
+        self._seen_at = state.now
+        finished = self._means.add(state.now.timestamp(), state.assets)
+        if finished is not None:
+            self._learn(finished)
+
+    def _learn(self, finished: Interval) -> None:
+        self._errors.learn(finished, self._scale_kw(finished.number, 1)[:, 0])
+        self._hand_over(finished)
+
+    def _hand_over(self, interval: Interval) -> None:
+        self._known_until_s = np.where(interval.known, interval.seen_s, self._known_until_s)
+        self._last.observe(interval)
+        for team in self._teams:
+            team.forecaster.observe(interval.only(team.rows))
+
+    def _scale_kw(self, first: int, steps: int) -> FloatArray:
+        scale_kw = np.empty((len(self.signals), steps))
+        for team in self._teams:
+            scale_kw[team.rows] = team.forecaster.scale_kw(first, steps)
+        return scale_kw
+
+    def forecast(self, now: datetime) -> Forecast | None:
+        """The newest valid forecast. None before anything was seen, and before what was seen."""
+        if self._seen_at is None or now < self._seen_at:
+            return None
+        current = self._latest.get(now)
+        if current is None or now >= self._next_issue:
+            current = self._issue(now)
+            self._latest.put(current, current.valid_until)
+            # Aligned, so that each forecast builds on intervals that are complete.
+            self._next_issue = floor_to(now, self._period_s) + timedelta(seconds=self._period_s)
+        return current
+
+    def _issue(self, now: datetime) -> Forecast:
+        now_s = now.timestamp()
+        self._catch_up(now_s)
+        grid = TimeGrid(start=floor_to(now, self._step_s), step_s=self._step_s, steps=self._steps)
+        first = round(grid.start.timestamp() / self._step_s)
+        stale = self._stale(now_s)
+        mean_kw, ceiling_kw = self._expected(grid, stale), self._ceiling_kw(grid)[:, :, None]
+        np.clip(mean_kw, 0.0, ceiling_kw, out=mean_kw)
+        self._errors.issued(first, mean_kw, ~stale)
+        half_kw = self._half_width_kw(first, stale)
+        low_kw, high_kw = np.maximum(mean_kw - half_kw, 0.0), np.minimum(mean_kw + half_kw, ceiling_kw)
+        return Forecast(
+            issued_at=now,
+            step_s=self._step_s,
+            valid_until=now + timedelta(seconds=self._validity_s),
+            signals=self._signals(mean_kw, low_kw, high_kw, stale),
+        )
+
+    def _catch_up(self, now_s: float) -> None:
+        """Hand over the open interval if it is over, and its beginning where nothing newer is known."""
+        number = self._means.number
+        if number is not None and now_s >= (number + 1) * self._step_s:
+            finished = self._means.close()
+            if finished is not None:
+                self._learn(finished)
+        stale = self._stale(now_s)
+        begun = self._means.so_far() if stale.any() else None
+        if begun is not None:
+            self._hand_over(replace(begun, known=begun.known & stale))
+
+    def _stale(self, now_s: float) -> BoolArray:
+        """Signals of which nothing was seen for as long as a forecast is valid."""
+        return now_s - self._known_until_s > self._validity_s
+
+    def _expected(self, grid: TimeGrid, stale: BoolArray) -> FloatArray:
+        """Each signal by its method, and what is stale as it was last."""
+        mean_kw = self._last.predict(grid)
+        for team in self._teams:
+            fresh = ~stale[team.rows]
+            mean_kw[team.rows[fresh]] = team.forecaster.predict(grid)[fresh]
+        return mean_kw
+
+    def _ceiling_kw(self, grid: TimeGrid) -> FloatArray:
+        """Physical limit of each signal: its rating, and for the sun what the clearest sky could give."""
+        ceiling_kw = np.repeat(self._rated_kw[:, None], grid.steps, axis=1)
+        if self._solar_rows:
+            sun_kw = MAX_INDEX * self._setting.clear_sky(grid)
+            ceiling_kw[self._solar_rows] = np.minimum(ceiling_kw[self._solar_rows], sun_kw)
+        return ceiling_kw
+
+    def _half_width_kw(self, first: int, stale: BoolArray) -> FloatArray:
+        fraction = self._errors.half_width_fraction()
+        if stale.any():
+            fraction[stale] = fraction[stale, -1:]
+        return fraction * self._scale_kw(first, self._steps)[:, :, None]
+
+    def _signals(
+        self, mean_kw: FloatArray, low_kw: FloatArray, high_kw: FloatArray, stale: BoolArray
+    ) -> dict[str, Signal]:
+        for array in (mean_kw, low_kw, high_kw):
+            array.setflags(write=False)
+        if not self._means.over_scenarios:
+            mean_kw, low_kw, high_kw = mean_kw[:, :, 0], low_kw[:, :, 0], high_kw[:, :, 0]
+        return {
+            signal.name: Signal(
+                mean=mean_kw[row], low=low_kw[row], high=high_kw[row], method=self._label(row, stale[row])
+            )
+            for row, signal in enumerate(self.signals)
+            if self._known_until_s[row] > -np.inf
+        }
+
+    def _label(self, row: int, stale: bool) -> str:
+        if not stale:
+            return self._methods[row]
+        seen = datetime.fromtimestamp(self._known_until_s[row], UTC)
+        return f"{Persistence.name} (expired: last seen {seen:%Y-%m-%d %H:%M} UTC)"
