@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sys
 from datetime import UTC, datetime
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -30,21 +30,21 @@ JsonPath = Annotated[Path | None, typer.Option("--json", help="Write the summary
 Seed = Annotated[int, typer.Option(help="Seed of everything random; the same seed gives the same run.")]
 
 
-class PolicyName(str, Enum):
+class PolicyName(StrEnum):
     """What steers the site."""
 
     RULES = "rules"
     IDLE = "idle"
 
 
-class Mode(str, Enum):
+class Mode(StrEnum):
     """Whether commands are written to the plant."""
 
     SHADOW = "shadow"
     LIVE = "live"
 
 
-class ClockName(str, Enum):
+class ClockName(StrEnum):
     """What moves the emulated plant's time."""
 
     WALL = "wall"

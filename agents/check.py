@@ -53,7 +53,8 @@ def check_site(site_path: Path, console: Console) -> bool:
             load_map(link.map, site_path)
     console.print(f"{site_path}: valid, {len(site.devices)} devices, {len(site.telemetry.links)} links")
     power_flow = PowerFlow(site.network, site.devices[site.slack].bus)
-    return all([_check_case(site, power_flow, case, console) for case in rated_cases(site)])
+    found = [_check_case(site, power_flow, case, console) for case in rated_cases(site)]
+    return all(found)
 
 
 def _check_case(site: Site, power_flow: PowerFlow, case: RatedCase, console: Console) -> bool:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from agents.forecasting import ForecastingAgent
 from controllers.base import Rule
 from controllers.decide import Decision, decide
+from controllers.fallback import Rung, rung_of, safe_decision, why
+from controllers.fleet import fleet_of
 from controllers.guard import Guarded, guard
+from controllers.situation import look
 from twin.clock import stopwatch_s
 from twin.digital_twin import DigitalTwin
 from twin.forecast import Forecast
-from twin.numeric import Num
 from twin.plant import Plant
 from twin.points import Command, Receipt, Snapshot
 from twin.site import Site
@@ -31,6 +33,7 @@ class Cycle:
     snapshot: Snapshot
     state: SiteState
     forecast: Forecast | None
+    rung: Rung
     decision: Decision
     guarded: Guarded
     commands: Sequence[Command]
@@ -45,14 +48,91 @@ class ControlAgent:
         self,
         site: Site,
         plant: Plant,
-        rules: Sequence[Rule],
+        rules: Sequence[Rule] | None,
         *,
         twin: DigitalTwin,
         forecasting: ForecastingAgent,
         period_s: float,
         on_cycle: Callable[[Cycle], None] | None = None,
     ) -> None:
-        self._site, self._plant, self._rules = site, plant, rules
+        """`rules` None: watch only, and command nothing."""
+        self._plant, self._rules = plant, rules
         self._twin, self._forecasting = twin, forecasting
         self._period_s, self._on_cycle = period_s, on_cycle
+        self._fleet = fleet_of(site)
+        self._margin_fraction = site.control.import_margin_fraction
         self._validity = timedelta(seconds=max(site.control.command_validity_s, PERIODS_OF_VALIDITY * period_s))
+
+    def cycle(self, now: datetime) -> Cycle:
+        """One whole cycle at `now`. Whatever cannot be read or written is in the result, and not raised."""
+        watch = _Watch()
+        snapshot = self._plant.read(now)
+        watch.lap("sense")
+        state = self._twin.assimilate(snapshot)
+        watch.lap("estimate")
+        self._forecasting.observe(state)
+        forecast = self._forecasting.forecast(now)
+        watch.lap("forecast")
+        rung, decision, guarded = self._think(state, forecast)
+        watch.lap("decide")
+        commands = tuple(self._commands(guarded, state, decision))
+        receipts = self._plant.apply(commands, now) if commands else ()
+        watch.lap("act")
+        done = Cycle(
+            now=now,
+            snapshot=snapshot,
+            state=state,
+            forecast=forecast,
+            rung=rung,
+            decision=decision,
+            guarded=guarded,
+            commands=commands,
+            receipts=receipts,
+            timings_ms=watch.laps_ms,
+        )
+        if self._on_cycle is not None:
+            self._on_cycle(done)
+        return done
+
+    def _think(self, state: SiteState, forecast: Forecast | None) -> tuple[Rung, Decision, Guarded]:
+        rung = rung_of(state)
+        if self._rules is None:
+            return rung, Decision(setpoints={}), Guarded(setpoints={})
+        situation = look(self._fleet, state, forecast, self._period_s)
+        blind = rung is Rung.BLIND
+        decision = safe_decision(self._fleet, situation, why(state, rung)) if blind else decide(self._rules, situation)
+        guarded = guard(
+            self._fleet,
+            state,
+            decision.setpoints,
+            margin_fraction=self._margin_fraction,
+            period_s=self._period_s,
+        )
+        return rung, decision, guarded
+
+    def _commands(self, guarded: Guarded, state: SiteState, decision: Decision) -> Iterator[Command]:
+        """One for each asset that can hear; what is lost releases itself when its last command expires."""
+        because = {item.group: f"{item.rule}: {item.reason}" for item in decision.resolutions}
+        because_clipped = {clip.device: f"guard: {clip.reason}" for clip in guarded.clips}
+        for member in self._fleet.members:
+            if member.name in guarded.setpoints and member.name not in state.lost:
+                yield Command(
+                    device=member.name,
+                    setpoint=member.setpoint,
+                    value=guarded.setpoints[member.name],
+                    valid_until=state.now + self._validity,
+                    reason=because_clipped.get(member.name) or because.get(member.group, ""),
+                )
+
+
+class _Watch:
+    """How long each part of a cycle took."""
+
+    def __init__(self) -> None:
+        self.laps_ms: dict[str, float] = {}
+        self._since_s = stopwatch_s()
+
+    def lap(self, name: str) -> None:
+        now_s = stopwatch_s()
+        self.laps_ms[name] = (now_s - self._since_s) * 1000.0
+        self._since_s = now_s

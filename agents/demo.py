@@ -40,7 +40,13 @@ class Rig:
 
 @contextmanager
 def rig(
-    site: Site, site_path: Path, grid: TimeGrid, policy: Policy, *, seed: int, recorder: Recorder | None = None
+    site: Site,
+    site_path: Path,
+    grid: TimeGrid,
+    policy: Policy,
+    *,
+    seed: int,
+    record: Callable[[Cycle], None] | None = None,
 ) -> Iterator[Rig]:
     """Both processes, connected; everything is closed with the block."""
     with emulated_site(site_path, start=grid.start, step_s=grid.step_s, steps=grid.steps, seed=seed) as emulator:
@@ -48,9 +54,7 @@ def rig(
         plant = LivePlant(site, site_path, clock)
         try:
             plant.connect_or_raise(CONNECT_S)
-            agent = control_agent(
-                site, plant, policy, step_s=grid.step_s, estimate_network=True, recorder=recorder
-            )
+            agent = control_agent(site, plant, policy, period_s=grid.step_s, estimate_network=True, on_cycle=record)
             yield Rig(emulator=emulator, agent=agent, clock=clock)
         finally:
             plant.close()
@@ -69,7 +73,7 @@ def run_demo(
     """Run the demo to the end of `grid`, or until Ctrl-C; returns the summary of `--json`."""
     began_s, controller, twin = stopwatch_s(), ControllerTally(grid.step_s), TwinTally()
     recorder = Recorder(record) if record else None
-    with rig(site, site_path, grid, policy, seed=seed, recorder=recorder) as demo:
+    with rig(site, site_path, grid, policy, seed=seed, record=recorder.append if recorder else None) as demo:
         try:
             for step in range(1, grid.steps):
                 cycle, truth = demo.tick(grid.at(step))

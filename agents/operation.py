@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -12,18 +11,18 @@ from pathlib import Path
 
 from rich.console import Console
 
+from agents.alarms import AlarmLog
 from agents.assemble import LoadedSite, control_agent
 from agents.control import Cycle
 from agents.recorder import Recorder
 from agents.terminal import live_screen
-from agents.view import LiveView, alarm_lines
+from agents.view import LiveView
 from twin.clock import Clock, SystemClock
 from twin.points import Command, Receipt, Snapshot
 from twin.telemetry.live_plant import LivePlant
 from twin.timegrid import floor_to
 
 CONNECT_S = 10.0
-log = logging.getLogger("gridhelm")
 
 
 class ShadowPlant:
@@ -56,9 +55,9 @@ def operate(loaded: LoadedSite, site_path: Path, *, live: bool, history: Path) -
                 site,
                 plant if live else ShadowPlant(plant),
                 loaded.policy("rules"),
-                step_s=site.control.period_s,
+                period_s=site.control.period_s,
                 estimate_network=True,
-                recorder=recorder,
+                on_cycle=recorder.append,
             )
             with display(LiveView(site, "live" if live else "shadow: writes nothing")) as show:
                 for instant in ticks(clock, site.control.period_s):
@@ -85,15 +84,10 @@ def display(view: LiveView) -> Iterator[Callable[[Cycle], None]]:
         with live_screen(view) as show:
             yield show
         return
-    console, said = Console(highlight=False), set[str]()
+    console, log_of_alarms = Console(highlight=False, soft_wrap=True), AlarmLog()
 
     def show_lines(cycle: Cycle) -> None:
-        alarms = set(alarm_lines(cycle))
-        for line in sorted(alarms - said):
-            console.print(f"{cycle.now:%Y-%m-%dT%H:%M:%SZ} alarm: {line}")
-        for line in sorted(said - alarms):
-            console.print(f"{cycle.now:%Y-%m-%dT%H:%M:%SZ} over: {line}")
-        said.clear()
-        said.update(alarms)
+        for line in log_of_alarms.changes(cycle):
+            console.print(f"{cycle.now:%Y-%m-%dT%H:%M:%SZ} {line}")
 
     yield show_lines

@@ -61,7 +61,7 @@ def summary(run: Run, books: Books) -> dict[str, Any]:
             "missed_deadlines": mean(books.missed_deadlines),
         },
         "violations": {kind: mean(count) for kind, count in sorted(books.violations.items())},
-        "max_balance_residual_kw": books.max_balance_residual_kw,
+        "balance_residual_kw_max": books.max_balance_residual_kw,
         "scenarios": run.scenarios,
         "wall_s": round(run.wall_s, 3),
     }

@@ -44,7 +44,7 @@ def simulate(
     """
     began_s = stopwatch_s()
     plant = SimulatedPlant(site, read_weather(site.weather, site.location, grid, site_path), seeds)
-    agent = control_agent(site, plant, policy, step_s=grid.step_s)
+    agent = control_agent(site, plant, policy, period_s=grid.step_s)
     ledger, done, interrupted = Ledger(site), 0, False
     try:
         for done in range(1, grid.steps + 1):

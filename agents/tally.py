@@ -22,7 +22,7 @@ class ControllerTally:
     def add(self, cycle: Cycle) -> None:
         self.cycles += 1
         self.late_cycles += sum(cycle.timings_ms.values()) > self._period_s * 1000.0
-        self.commands_written += len(cycle.commands)
+        self.commands_written += len(cycle.receipts)
         self.commands_confirmed += sum(receipt.outcome is Outcome.APPLIED for receipt in cycle.receipts)
         fell = self._rung is not None and cycle.rung.value > self._rung.value
         self.fallbacks += fell

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 from rich.columns import Columns
@@ -14,11 +14,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from agents.alarms import AlarmLog
 from agents.control import Cycle
-from agents.record import decision_lines
 from twin.flexibility import Store
 from twin.numeric import FloatArray, first
-from twin.points import Outcome
 from twin.site import Site
 from twin.state import AssetState, SiteState
 
@@ -49,7 +48,7 @@ class LiveView:
         self._site, self._mode = site, mode
         self._events: deque[tuple[datetime, str]] = deque(maxlen=8)
         self._imports: deque[float] = deque(maxlen=360)
-        self._said: frozenset[str] = frozenset()
+        self._alarms = AlarmLog()
 
     def frame(self, cycle: Cycle) -> RenderableType:
         """The picture of one cycle."""
@@ -58,19 +57,14 @@ class LiveView:
             self._headline(cycle),
             Columns([self._powers(cycle.state), self._expected(cycle)], padding=(0, 1)),
             self._decided(cycle),
-            self._alarms(),
+            self._alarm_panel(),
         )
 
     def _remember(self, cycle: Cycle) -> None:
         if cycle.state.grid is not None:
             self._imports.append(first(cycle.state.grid.import_kw))
-        alarms = frozenset(alarm_lines(cycle))
-        zone = self._site.location.zone
-        for line in sorted(alarms - self._said):
-            self._events.append((cycle.now.astimezone(zone), line))
-        for line in sorted(self._said - alarms):
-            self._events.append((cycle.now.astimezone(zone), f"over: {line}"))
-        self._said = alarms
+        at = cycle.now.astimezone(self._site.location.zone)
+        self._events.extend((at, line) for line in self._alarms.changes(cycle))
 
     def _headline(self, cycle: Cycle) -> RenderableType:
         local = cycle.now.astimezone(self._site.location.zone)
@@ -118,13 +112,13 @@ class LiveView:
         table.add_column("setpoint", justify="right")
         table.add_column("rule")
         table.add_column("because", ratio=1)
-        for line in decision_lines(cycle.decision):
-            table.add_row(line.group, f"{line.value_kw:,.0f} kW", line.rule, line.reason)
+        for line in cycle.decision.resolutions:
+            table.add_row(line.group.value, f"{first(line.value_kw):,.0f} kW", line.rule, line.reason)
         for clip in cycle.guarded.clips:
             table.add_row("guard", clip.device, Text("clipped", style="red"), str(clip.reason))
         return table
 
-    def _alarms(self) -> RenderableType:
+    def _alarm_panel(self) -> RenderableType:
         lines = [f"{at:%H:%M:%S}  {line}" for at, line in reversed(self._events)] or ["all is well"]
         return Panel("\n".join(lines), title="Alarms and recoveries", title_align="left", border_style=FRAME)
 
@@ -144,15 +138,3 @@ def _state_words(asset: AssetState) -> Text:
             style=FRAME,
         )
     return Text("")
-
-
-def alarm_lines(cycle: Cycle) -> Iterable[str]:
-    """What a person should know of this cycle."""
-    for device, why in cycle.state.lost.items():
-        yield f"{device} lost: {why}"
-    grid = cycle.state.grid
-    if grid is not None and grid.reason:
-        yield f"connection point: {grid.reason}"
-    for receipt in cycle.receipts:
-        if receipt.outcome is not Outcome.APPLIED:
-            yield f"{receipt.command.point} {receipt.outcome.value}: {receipt.detail}"

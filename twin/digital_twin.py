@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from twin import demand_interval
 from twin.devices.base import Device
@@ -18,7 +18,12 @@ from twin.site import Site
 from twin.state import AssetState, GridState, NetworkEstimate, SiteState
 from twin.units import SECONDS_PER_HOUR
 
-WORST_FIRST = (Quality.BAD, Quality.SUSPECT, Quality.GOOD)
+Power = Literal["p_kw", "q_kvar"]
+POWERS: tuple[Power, ...] = ("p_kw", "q_kvar")
+SLACK_POWERS: tuple[tuple[Literal["slack_p_kw", "slack_q_kvar"], Power], ...] = (
+    ("slack_p_kw", "p_kw"),
+    ("slack_q_kvar", "q_kvar"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +37,7 @@ class Instrument:
 
 
 def instrument(name: str, device: Device[Any], max_age_s: float) -> Instrument:
+    """The points of `device`, by their short and full names."""
     short = ("p_kw", *device.instruments)
     return Instrument(device=device, points=tuple((key, f"{name}.{key}") for key in short), max_age_s=max_age_s)
 
@@ -123,8 +129,7 @@ def asset_state(parts: Instrument, name: str, snapshot: Snapshot) -> AssetState:
             worst, reason = Quality.BAD, f"{full} was never read"
             continue
         values[short] = reading.value
-        if reading.at < oldest:
-            oldest = reading.at
+        oldest = min(oldest, reading.at)
         if reading.quality is not Quality.GOOD and worst is not Quality.BAD:
             worst, reason = reading.quality, f"{full}: {reading.reason}"
     age_s = (snapshot.now - oldest).total_seconds()
@@ -135,6 +140,7 @@ def asset_state(parts: Instrument, name: str, snapshot: Snapshot) -> AssetState:
     complete = len(values) == len(parts.points)
     return AssetState(
         group=parts.device.group,
+        account=parts.device.account,
         p_kw=values.get("p_kw", 0.0),
         values=values,
         flexibility=parts.device.flexibility(values) if complete else None,
@@ -173,23 +179,20 @@ def measurements(site: Site, snapshot: Snapshot) -> tuple[Measurement, ...]:
     telemetry = site.telemetry
     for bus in {device.bus: None for device in site.devices.values()}:
         names = [name for name, device in site.devices.items() if device.bus == bus and name != site.slack]
-        for kind in ("p_kw", "q_kvar"):
-            found.append(_injection(site, snapshot, bus, names, kind))
+        found += [_injection(site, snapshot, bus, names, kind) for kind in POWERS]
     for name, device in site.devices.items():
         reading = snapshot.readings.get(f"{name}.v_pu")
         if usable(reading, snapshot.now, telemetry.max_age_s):
             value = first(cast(Reading, reading).value)
-            found.append(
-                Measurement(kind="v_pu", bus=device.bus, value=value, sigma=telemetry.voltage_sigma_fraction)
-            )
+            found.append(Measurement(kind="v_pu", bus=device.bus, value=value, sigma=telemetry.voltage_sigma_fraction))
     slack = site.devices[site.slack]
     sign = 1.0 if site.grid else -1.0
-    for kind in ("p_kw", "q_kvar"):
+    for slack_kind, kind in SLACK_POWERS:
         reading = snapshot.readings.get(f"{site.slack}.{kind}")
         if usable(reading, snapshot.now, telemetry.max_age_s):
             found.append(
                 Measurement(
-                    kind=f"slack_{kind}",
+                    kind=slack_kind,
                     bus=slack.bus,
                     value=sign * first(cast(Reading, reading).value),
                     sigma=telemetry.power_sigma_fraction * slack.rated_kw,
@@ -198,7 +201,7 @@ def measurements(site: Site, snapshot: Snapshot) -> tuple[Measurement, ...]:
     return tuple(found)
 
 
-def _injection(site: Site, snapshot: Snapshot, bus: str, names: list[str], kind: str) -> Measurement:
+def _injection(site: Site, snapshot: Snapshot, bus: str, names: list[str], kind: Power) -> Measurement:
     """All devices of one bus together; one that cannot be read counts with half its rating as sigma."""
     telemetry, total, variance = site.telemetry, 0.0, 1e-6
     for name in names:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from twin.demand_interval import DemandInterval
-from twin.devices.base import Group, Values
+from twin.devices.base import Account, Group, Values
 from twin.flexibility import Flexibility
 from twin.numeric import Num
 from twin.points import Quality
@@ -18,6 +18,7 @@ class AssetState:
     """One device as the twin knows it."""
 
     group: Group | None
+    account: Account
     p_kw: Num
     """Positive into the device."""
     values: Values

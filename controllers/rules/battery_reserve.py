@@ -1,0 +1,48 @@
+"""Keep enough energy in the batteries to carry the site for a while."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, ClassVar, Literal
+
+from annotated_types import Ge, Gt
+
+from controllers.base import RULES, Needs, Proposal
+from controllers.situation import Situation
+from twin.devices.base import STRICT, Group
+from twin.numeric import UNBOUNDED, any_true, first, larger, ratio
+from twin.units import SECONDS_PER_HOUR
+
+MINUTES_PER_HOUR = 60.0
+
+
+@RULES.add("battery_reserve")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatteryReserve:
+    """Stops discharging where what is left carries the present load for `hold_up_minutes` only, and refills below."""
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
+    groups: ClassVar[tuple[Group, ...]] = (Group.STORAGE,)
+    needs: ClassVar[Needs] = "anything"
+    example: ClassVar[Mapping[str, Any]] = {"rule": "battery_reserve", "priority": 90, "hold_up_minutes": 15}
+
+    rule: Literal["battery_reserve"] = "battery_reserve"
+    priority: Annotated[int, Ge(0)]
+    hold_up_minutes: Annotated[float, Ge(0)] = 15.0
+    """Time for which the batteries could carry the load of this moment."""
+    refill_h: Annotated[float, Gt(0)] = 2.0
+    """Time over which a reserve that was used is filled again."""
+
+    def propose(self, group: Group, situation: Situation) -> Sequence[Proposal]:
+        stores = situation.groups[group]
+        above_kwh = stores.stored_kwh - situation.load_kw * (self.hold_up_minutes / MINUTES_PER_HOUR)
+        held_minutes = MINUTES_PER_HOUR * first(ratio(stores.stored_kwh, situation.load_kw))
+        reason = f"carries the present load for {held_minutes:.0f} min, {self.hold_up_minutes:.0f} min are kept"
+        most_kw = larger(above_kwh, 0.0) * (SECONDS_PER_HOUR / situation.period_s)
+        kept = Proposal(rule=self.rule, priority=self.priority, group=group, min_kw=0.0 - most_kw, reason=reason)
+        short = above_kwh < 0.0
+        if not any_true(short):
+            return (kept,)
+        refill_kw = (0.0 - above_kwh) / self.refill_h
+        return (kept, replace(kept, min_kw=-UNBOUNDED, wish_kw=refill_kw, when=short))
