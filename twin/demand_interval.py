@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from twin.numeric import Num, larger
+from twin.quick import quick
 from twin.timegrid import floor_to
 from twin.units import SECONDS_PER_HOUR
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemandInterval:
     """Energy imported so far in the running interval, and the highest finished average so far.
@@ -44,15 +46,22 @@ class DemandInterval:
 
     def roll(self, now: datetime, local: datetime) -> DemandInterval:
         """The interval that `now` lies in: this one, or a new one after closing this one."""
-        start, month = floor_to(now, self.length_s), (local.year, local.month)
-        if start == self.start:
+        if 0.0 <= self.elapsed_s(now) < self.length_s:
             return self
+        month = (local.year, local.month)
         peak_kw = self.peak_kw if month == self.billing_month else 0.0
-        return replace(self, start=start, billing_month=month, energy_kwh=0.0, billed_peak_kw=peak_kw)
+        start = floor_to(now, self.length_s)
+        return DemandInterval(length_s=self.length_s, start=start, billing_month=month, billed_peak_kw=peak_kw)
 
     def add(self, import_kw: Num, seconds: float) -> DemandInterval:
         """This interval after `seconds` at `import_kw`; export does not count against import."""
-        return replace(self, energy_kwh=self.energy_kwh + larger(import_kw, 0.0) * seconds / SECONDS_PER_HOUR)
+        return DemandInterval(
+            length_s=self.length_s,
+            start=self.start,
+            billing_month=self.billing_month,
+            energy_kwh=self.energy_kwh + larger(import_kw, 0.0) * seconds / SECONDS_PER_HOUR,
+            billed_peak_kw=self.billed_peak_kw,
+        )
 
 
 def opening(now: datetime, local: datetime, length_s: float) -> DemandInterval:

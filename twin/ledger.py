@@ -6,17 +6,15 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import cast
-
-import numpy as np
+from typing import Any, cast
 
 from twin import demand_interval
-from twin.devices.base import Account
+from twin.devices.base import Account, Device
 from twin.devices.battery import Battery
 from twin.devices.genset import Genset
 from twin.devices.grid_connection import GridConnection
 from twin.network.limits import NetworkLimits
-from twin.numeric import Num, count_true, larger, ratio, smaller
+from twin.numeric import Num, any_true, count_true, larger, largest_magnitude, ratio, smaller
 from twin.simulator import PlantStep
 from twin.site import Site
 from twin.units import SECONDS_PER_HOUR
@@ -70,6 +68,28 @@ class Books:
     longest_import_excess_steps: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """Where one device is booked."""
+
+    device: str
+    sum: str
+    """The name in `ENERGY` to which its power is added; empty for a battery, which has two."""
+    sign: float
+    genset: Genset | None
+    """Set where it burns fuel."""
+
+
+def _line(name: str, device: Device[Any]) -> Line:
+    account = device.account
+    return Line(
+        device=name,
+        sum=CONSUMING.get(account) or GENERATING.get(account, ""),
+        sign=-1.0 if account in GENERATING else 1.0,
+        genset=cast(Genset, device) if account is Account.GENSET else None,
+    )
+
+
 class Ledger:
     """Adds up the steps of one run. All sums are floats, or arrays over scenarios."""
 
@@ -77,6 +97,8 @@ class Ledger:
         self._site = site
         self._limits = NetworkLimits(site.network)
         self._grid = cast(GridConnection, site.devices[site.grid]) if site.grid else None
+        self._zone = site.location.zone
+        self._lines = tuple(_line(name, device) for name, device in site.devices.items() if name != site.grid)
         self._sums: dict[str, Num] = defaultdict(float)
         self._violations: dict[str, Num] = defaultdict(float)
         self._demand: demand_interval.DemandInterval | None = None
@@ -94,46 +116,42 @@ class Ledger:
         self._steps += 1
         self._book_devices(step, hours)
         self._book_violations(step)
-        self._sums["network_losses"] = self._sums["network_losses"] + step.flow.losses_kw * hours
-        self._residual_kw = max(self._residual_kw, float(np.max(np.abs(step.balance_residual_kw))))
+        self._sums["network_losses"] += step.flow.losses_kw * hours
+        self._residual_kw = max(self._residual_kw, largest_magnitude(step.balance_residual_kw))
         if self._grid is not None:
             self._book_grid(self._grid, step, hours)
 
     def _book_devices(self, step: PlantStep, hours: float) -> None:
         sums = self._sums
-        for name, done in step.steps.items():
-            account = self._site.devices[name].account
-            if account in CONSUMING:
-                sums[CONSUMING[account]] = sums[CONSUMING[account]] + done.p_kw * hours
-            elif account in GENERATING:
-                sums[GENERATING[account]] = sums[GENERATING[account]] - done.p_kw * hours
+        for line in self._lines:
+            done = step.steps[line.device]
+            if line.sum:
+                sums[line.sum] += done.p_kw * (line.sign * hours)
             else:
                 self._book_battery(done.p_kw, done.points["soc"], hours)
-            if account is Account.GENSET:
-                self._book_fuel(cast(Genset, self._site.devices[name]), done.amounts["fuel_l"])
+            if line.genset:
+                self._book_fuel(line.genset, done.amounts["fuel_l"])
             for amount, value in done.amounts.items():
-                sums[amount] = sums[amount] + value
+                sums[amount] += value
 
     def _book_fuel(self, genset: Genset, fuel_l: Num) -> None:
         sums = self._sums
-        sums["fuel_cost"] = sums["fuel_cost"] + fuel_l * genset.fuel_cost_per_l
-        sums["carbon_kg"] = sums["carbon_kg"] + fuel_l * genset.carbon_kg_per_l
+        sums["fuel_cost"] += fuel_l * genset.fuel_cost_per_l
+        sums["carbon_kg"] += fuel_l * genset.carbon_kg_per_l
 
     def _book_battery(self, p_kw: Num, soc: Num, hours: float) -> None:
         sums = self._sums
-        sums["battery_charge"] = sums["battery_charge"] + larger(p_kw, 0.0) * hours
-        sums["battery_discharge"] = sums["battery_discharge"] - smaller(p_kw, 0.0) * hours
+        sums["battery_charge"] += larger(p_kw, 0.0) * hours
+        sums["battery_discharge"] -= smaller(p_kw, 0.0) * hours
         self._min_soc, self._max_soc = smaller(self._min_soc, soc), larger(self._max_soc, soc)
 
     def _book_grid(self, grid: GridConnection, step: PlantStep, hours: float) -> None:
-        sums, local = self._sums, step.start.astimezone(self._site.location.zone)
+        sums, local, tariff = self._sums, step.start.astimezone(self._zone), grid.tariff
         bought_kwh, sold_kwh = larger(step.import_kw, 0.0) * hours, -smaller(step.import_kw, 0.0) * hours
-        sums["import"], sums["export"] = sums["import"] + bought_kwh, sums["export"] + sold_kwh
-        price_per_kwh = grid.tariff.price_per_kwh(local)
-        sums["energy_cost"] = sums["energy_cost"] + (
-            bought_kwh * price_per_kwh - sold_kwh * grid.tariff.export_price_per_kwh
-        )
-        sums["carbon_kg"] = sums["carbon_kg"] + bought_kwh * grid.carbon_g_per_kwh / 1000.0
+        sums["import"] += bought_kwh
+        sums["export"] += sold_kwh
+        sums["energy_cost"] += bought_kwh * tariff.price_per_kwh(local) - sold_kwh * tariff.export_price_per_kwh
+        sums["carbon_kg"] += bought_kwh * (grid.carbon_g_per_kwh / 1000.0)
         self._peak_import_kw = larger(self._peak_import_kw, step.import_kw)
         self._book_demand(grid, step, local)
 
@@ -153,16 +171,14 @@ class Ledger:
     def _book_violations(self, step: PlantStep) -> None:
         found = self._violations
         for kind, flag in self._limits.violations(step.flow.v_pu, step.flow.loading_fraction).items():
-            found[kind] = found[kind] + count_true(flag)
-        found["unserved"] = found["unserved"] + count_true(step.unserved_kw > 1e-6)
+            found[kind] += count_true(flag)
+        found["unserved"] += count_true(step.unserved_kw > 1e-6)
         if self._grid is None:
             return
         over = step.import_kw > self._grid.contracted_import_kw * (1 + TOLERANCE)
-        found["import_limit"] = found["import_limit"] + count_true(over)
-        found["export_limit"] = found["export_limit"] + count_true(
-            -step.import_kw > self._grid.export_limit_kw * (1 + TOLERANCE)
-        )
-        self._import_excess_run = self._import_excess_run + 1 if np.any(over) else 0
+        found["import_limit"] += count_true(over)
+        found["export_limit"] += count_true(-step.import_kw > self._grid.export_limit_kw * (1 + TOLERANCE))
+        self._import_excess_run = self._import_excess_run + 1 if any_true(over) else 0
         self.longest_import_excess_steps = max(self.longest_import_excess_steps, self._import_excess_run)
 
     def close(self) -> Books:

@@ -39,6 +39,8 @@ def larger(a: Num, b: Num) -> Num:
 
 def clip(value: Num, low: Num, high: Num) -> Num:
     """`value` within ``[low, high]``; where the two bounds cross, `low` wins."""
+    if type(value) is float and type(low) is float and type(high) is float:
+        return low if value < low or high < low else high if value > high else value
     if isinstance(value, np.ndarray) or isinstance(low, np.ndarray) or isinstance(high, np.ndarray):
         return np.maximum(np.minimum(value, high), low)
     capped = value if value < high else high
@@ -68,6 +70,11 @@ def any_true(flag: Flag) -> bool:
 def count_true(flag: Flag) -> Num:
     """1.0 where `flag` holds, per scenario."""
     return flag.astype(np.float64) if isinstance(flag, np.ndarray) else float(flag)
+
+
+def largest_magnitude(value: Num) -> float:
+    """Largest absolute value over the scenarios."""
+    return float(np.abs(value).max()) if isinstance(value, np.ndarray) else abs(float(value))
 
 
 def first(value: Num) -> float:

@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import Enum
 
 from twin.numeric import Num
+from twin.quick import quick
 
 
 class Quality(Enum):
@@ -18,6 +19,7 @@ class Quality(Enum):
     BAD = "bad"
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
     """One value of one point, with the instant it was true and how far to rely on it."""

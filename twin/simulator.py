@@ -17,13 +17,25 @@ import numpy as np
 
 from twin.devices.base import Device, Drive, Group, Step, Values
 from twin.network.power_flow import FlowResult, PowerFlow
-from twin.numeric import Num, clip, larger, smaller
+from twin.numeric import FloatArray, Num, clip, larger, smaller
 from twin.points import Command, Outcome, Reading, Receipt, Snapshot
 from twin.site import Site
 from twin.units import SECONDS_PER_HOUR
 from twin.weather import Weather
 
 AnyStep = Step[Any]
+
+
+class Labels(dict[str, str]):
+    """Name of an instrument → its point, for one device; each is put together once."""
+
+    def __init__(self, device: str) -> None:
+        super().__init__()
+        self._device = device
+
+    def __missing__(self, name: str) -> str:
+        point = self[name] = f"{self._device}.{name}"
+        return point
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,17 +97,20 @@ class SimulatedPlant:
         """With `present_flow`, each `read` solves the network for the instant it shows; without, voltages and
         losses are those of the step before, which is all that a fast simulation needs."""
         self.site = site
+        self._slack, self._on_grid = site.slack, site.grid is not None
         self._present_flow = present_flow
         self.scenarios = len(seeds)
         self.grid = weather.grid
         self.power_flow = PowerFlow(site.network, site.devices[site.slack].bus)
-        self._ordinary = evaluation_order(site.devices, site.slack)[:-1]
+        ordinary = evaluation_order(site.devices, site.slack)[:-1]
+        self._ordinary = tuple((name, site.devices[name]) for name in ordinary)
         self._drives = {name: drive_of(device, weather, seeds) for name, device in site.devices.items()}
         self._states: dict[str, Any] = {name: device.initial() for name, device in site.devices.items()}
         self._held = {name: Held(value=device.free_setpoint, valid_until=None) for name, device in site.devices.items()}
         self._bus = {name: self.power_flow.buses.index(device.bus) for name, device in site.devices.items()}
-        self._index = 0
+        self._labels = {name: Labels(name) for name in site.devices}
         self._now = weather.grid.start
+        self._move_to(0)
         self._flow = self._solve(self._walk(1.0))
         self._import_kwh: Num = 0.0
 
@@ -119,14 +134,15 @@ class SimulatedPlant:
         steps = self._walk(1.0)
         if self._present_flow:
             self._flow = self._solve(steps)
-        readings: dict[str, Reading] = {}
+        slack, shown = self._slack, dict[str, Num]()
+        v_pu = self._flow.v_pu if self.scenarios > 1 else self._flow.v_pu.tolist()
         for name, step in steps.items():
-            self._show(readings, name, now, step.p_kw, step.q_kvar, step.points)
+            self._show(shown, name, step.p_kw, step.q_kvar, v_pu, step.points)
         slack_p_kw, slack_points = self._slack_picture(steps)
-        self._show(readings, self.site.slack, now, slack_p_kw, self._flow.slack_q_kvar, slack_points)
-        if self.site.grid:
-            readings[f"{self.site.grid}.import_kwh"] = Reading(value=self._import_kwh, at=now)
-        return Snapshot(now=now, readings=readings)
+        self._show(shown, slack, slack_p_kw, self._flow.slack_q_kvar, v_pu, slack_points)
+        if self._on_grid:
+            shown[self._labels[slack]["import_kwh"]] = self._import_kwh
+        return Snapshot(now=now, readings={point: Reading(value=value, at=now) for point, value in shown.items()})
 
     def apply(self, commands: Sequence[Command], now: datetime) -> tuple[Receipt, ...]:
         """Every command is taken; what a device cannot do shows in its power."""
@@ -145,10 +161,10 @@ class SimulatedPlant:
             self._states[name] = step.state
         self._flow = flow
         self._now = start + timedelta(seconds=step_s)
-        self._index = min(int((self._now - self.grid.start).total_seconds() / self.grid.step_s), self.grid.steps - 1)
-        import_kw = flow.slack_p_kw if self.site.grid else 0.0
+        self._move_to(int((self._now - self.grid.start).total_seconds() / self.grid.step_s))
+        import_kw = flow.slack_p_kw if self._on_grid else 0.0
         self._import_kwh = self._import_kwh + larger(import_kw, 0.0) * step_s / SECONDS_PER_HOUR
-        used_kw = sum_of(step.p_kw for step in steps.values()) + flow.losses_kw
+        used_kw = sum_of([step.p_kw for step in steps.values()]) + flow.losses_kw
         return PlantStep(
             start=start,
             step_s=step_s,
@@ -161,36 +177,39 @@ class SimulatedPlant:
 
     def _walk(self, step_s: float) -> dict[str, AnyStep]:
         """Step every device but the slack from the present state, without keeping the result."""
-        devices, steps = self.site.devices, dict[str, AnyStep]()
-        for name in self._ordinary:
-            steps[name] = self._step(name, devices[name], self.setpoint(name), steps, step_s)
+        steps = dict[str, AnyStep]()
+        for name, device in self._ordinary:
+            steps[name] = self._step(name, device, self.setpoint(name), steps, step_s)
         return steps
 
     def _step(
         self, name: str, device: Device[Any], setpoint: Num, steps: Mapping[str, AnyStep], step_s: float
     ) -> AnyStep:
         served = [steps[other] for other in device.serves]
-        return device.step(self._states[name], setpoint, self._drive(name), served, step_s)
+        return device.step(self._states[name], setpoint, self._present[name], served, step_s)
 
-    def _drive(self, name: str) -> Values:
-        index = self._index
-        return {key: series[index] for key, series in self._drives[name].items()}
+    def _move_to(self, index: int) -> None:
+        """Let the inputs of one interval of the weather's grid act; after its end, those of the last."""
+        index = min(index, self.grid.steps - 1)
+        self._present: Mapping[str, Values] = {
+            name: {key: series[index] for key, series in drive.items()} for name, drive in self._drives.items()
+        }
 
     def _solve(self, steps: Mapping[str, AnyStep]) -> FlowResult:
-        shape = (len(self.power_flow.buses),) if self.scenarios == 1 else (len(self.power_flow.buses), self.scenarios)
-        p_kw, q_kvar = np.zeros(shape), np.zeros(shape)
+        load: list[Any] = [0j] * len(self.power_flow.buses)
         for name, step in steps.items():
-            p_kw[self._bus[name]] += step.p_kw
-            q_kvar[self._bus[name]] += step.q_kvar
-        return self.power_flow.solve(p_kw, q_kvar)
+            load[self._bus[name]] += step.p_kw + 1j * step.q_kvar
+        if self.scenarios > 1:
+            load = [np.broadcast_to(value, (self.scenarios,)) for value in load]
+        return self.power_flow.solve_load(np.array(load, dtype=np.complex128).T)
 
     def _balance(self, steps: dict[str, AnyStep], step_s: float) -> tuple[dict[str, AnyStep], FlowResult, Num]:
         """Close the balance: by the grid, or by the grid-forming device with what is left over."""
-        if self.site.grid:
+        if self._on_grid:
             return steps, self._solve(steps), 0.0
         steps = self._throttled(steps, step_s)
         flow = self._solve(steps)
-        name = self.site.slack
+        name = self._slack
         former = self._step(name, self.site.devices[name], -flow.slack_p_kw, steps, step_s)
         unserved_kw = former.p_kw + flow.slack_p_kw
         return steps | {name: former}, flow, unserved_kw
@@ -200,8 +219,8 @@ class SimulatedPlant:
 
         Real inverters do this on rising frequency (frequency-watt, IEEE 1547-2018 clause 6.5.2).
         """
-        room_kw = self._step(self.site.slack, self.site.devices[self.site.slack], 1e9, steps, step_s).p_kw
-        excess_kw = larger(-sum_of(step.p_kw for step in steps.values()) - self._flow.losses_kw - room_kw, 0.0)
+        room_kw = self._step(self._slack, self.site.devices[self._slack], 1e9, steps, step_s).p_kw
+        excess_kw = larger(-sum_of([step.p_kw for step in steps.values()]) - self._flow.losses_kw - room_kw, 0.0)
         for name, step in list(steps.items()):
             device = self.site.devices[name]
             if device.group is Group.RENEWABLES:
@@ -213,30 +232,24 @@ class SimulatedPlant:
 
     def _slack_picture(self, steps: Mapping[str, AnyStep]) -> tuple[Num, Values]:
         """Power at the connection point (or of the grid-forming device) under present inputs."""
-        left_over_kw = sum_of(step.p_kw for step in steps.values()) + self._flow.losses_kw
-        name = self.site.slack
-        if self.site.grid:
+        left_over_kw = sum_of([step.p_kw for step in steps.values()]) + self._flow.losses_kw
+        name = self._slack
+        if self._on_grid:
             return left_over_kw, {}
         former = self._step(name, self.site.devices[name], -left_over_kw, steps, 1.0)
         return former.p_kw, former.points
 
     def _show(
-        self, readings: dict[str, Reading], name: str, now: datetime, p_kw: Num, q_kvar: Num, points: Values
+        self, shown: dict[str, Num], name: str, p_kw: Num, q_kvar: Num, v_pu: Sequence[Num] | FloatArray, points: Values
     ) -> None:
-        readings[f"{name}.p_kw"] = Reading(value=p_kw, at=now)
-        readings[f"{name}.q_kvar"] = Reading(value=q_kvar, at=now)
-        readings[f"{name}.v_pu"] = Reading(value=self._voltage(name), at=now)
+        label = self._labels[name]
+        shown[label["p_kw"]] = p_kw
+        shown[label["q_kvar"]] = q_kvar
+        shown[label["v_pu"]] = v_pu[self._bus[name]]
         for point, value in points.items():
-            readings[f"{name}.{point}"] = Reading(value=value, at=now)
-
-    def _voltage(self, name: str) -> Num:
-        voltage = self._flow.v_pu[self._bus[name]]
-        return voltage if self.scenarios > 1 else float(voltage)
+            shown[label[point]] = value
 
 
 def sum_of(values: Iterable[Num]) -> Num:
     """Sum of numbers over devices, per scenario."""
-    total: Num = 0.0
-    for value in values:
-        total = total + value
-    return total
+    return sum(values, 0.0)

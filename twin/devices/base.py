@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
 from twin.flexibility import Flexibility
 from twin.numeric import FloatArray, Num
+from twin.quick import quick
 from twin.registry import Registry
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ class Account(Enum):
     GRID = "grid"
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step(Generic[S]):
     """What a device did during one step."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import lru_cache
 from itertools import product
 from typing import Annotated, Any, ClassVar, Literal
 from zoneinfo import ZoneInfo
@@ -73,7 +72,8 @@ class Tariff:
 
     def price_per_kwh(self, local: datetime) -> float:
         """Price of imported energy at a local instant."""
-        return _price_per_kwh(self, local.month, local.weekday() < 5, local.hour + local.minute / 60.0)
+        month, weekday, hour_h = local.month, local.weekday() < 5, local.hour + local.minute / 60.0
+        return next(period.price_per_kwh for period in self.periods if period.covers(month, weekday, hour_h))
 
     def price_series(self, grid: TimeGrid, zone: ZoneInfo) -> FloatArray:
         """Price of imported energy at the beginning of each interval of `grid`."""
@@ -83,11 +83,6 @@ class Tariff:
         for period in reversed(self.periods):
             price_per_kwh[_covered(period, month, weekday, hour_h)] = period.price_per_kwh
         return price_per_kwh
-
-
-@lru_cache(maxsize=4096)
-def _price_per_kwh(tariff: Tariff, month: int, weekday: bool, hour_h: float) -> float:
-    return next(period.price_per_kwh for period in tariff.periods if period.covers(month, weekday, hour_h))
 
 
 def _covered(period: TariffPeriod, month: pd.Index[int], weekday: Any, hour_h: Any) -> Any:

@@ -24,8 +24,7 @@ class NetworkLimits:
 
     def violations(self, v_pu: FloatArray, loading_fraction: FloatArray) -> Mapping[str, Flag]:
         """Kind → whether it occurs anywhere, per scenario; arrays in the order of the site file, lines first."""
-        by_bus = v_pu.T
-        overload = loading_fraction > 1 + TOLERANCE
+        by_bus, overload = v_pu.T, loading_fraction > 1 + TOLERANCE
         return {
             "under_voltage": _anywhere(by_bus < self._min_v_pu),
             "over_voltage": _anywhere(by_bus > self._max_v_pu),
@@ -71,5 +70,5 @@ def _loading_problems(topology: Topology, found: Iterator[tuple[str, float]]) ->
 
 def _anywhere(flags: BoolArray) -> Flag:
     """Any over the last axis; a plain bool for one scenario."""
-    found = flags.any(axis=-1)
-    return found if isinstance(found, np.ndarray) else bool(found)
+    # Counting is several times cheaper than `any`, and is all that one scenario needs.
+    return bool(np.count_nonzero(flags)) if flags.ndim == 1 else np.asarray(flags.any(axis=-1))

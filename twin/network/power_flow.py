@@ -21,15 +21,17 @@ from twin.network.admittance import ComplexArray, admittance, run_pandapower
 from twin.network.build import build_net
 from twin.network.topology import Topology
 from twin.numeric import FloatArray, Num
+from twin.quick import quick
 
 TOLERANCE_PU = 1e-9
 """Step below which the iteration ends; the step is still taken, which leaves about a hundredth of it or less."""
 MAX_CHORD_STEPS = 16
 MAX_NEWTON_STEPS = 30
-FRESH_ENOUGH_STEPS = 7
+FRESH_ENOUGH_STEPS = 4
 """A kept Jacobian that needs more steps than this is computed anew."""
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowResult:
     """A solved flow. Arrays have the shape ``(buses,)`` or ``(branches,)``, or that and a scenario axis."""
@@ -44,8 +46,13 @@ class FlowResult:
     """Into the from (hv) end."""
     loading_fraction: FloatArray
     """Current at the more loaded end, of the rated current."""
-    residual_kw: Num
-    """Largest active power that is unaccounted for at any bus."""
+    unaccounted_kw: FloatArray
+    """Active power at each bus that the solver's tolerance leaves."""
+
+    @property
+    def residual_kw(self) -> Num:
+        """Largest active power that is unaccounted for at any bus."""
+        return as_num(np.abs(self.unaccounted_kw).max(axis=0))
 
 
 class PowerFlow:
@@ -61,55 +68,77 @@ class PowerFlow:
         self._impedance_t = np.ascontiguousarray(self.network.impedance.T)
         self._matrix_t = np.ascontiguousarray(self.network.matrix.T)
         self._every_end = np.ones(2 * len(self.branches))
-        self._rated_open_circuit = self.network.open_circuit * self.network.slack_v_pu
-        self._warm = self.network.seed
-        self._newton = self.newton_matrix(np.zeros_like(self._warm), self._warm)
+        self._start_from(self.network.seed)
+        self._update = self._update_matrix(np.zeros_like(self.network.seed), self.network.seed)
 
     def solve(self, p_kw: FloatArray, q_kvar: FloatArray, slack_v_pu: Num | None = None) -> FlowResult:
         """The flow with `p_kw` and `q_kvar` consumed at `buses`; each ``(buses,)`` or ``(buses, scenarios)``.
 
         Generation is negative consumption. Raises `PowerFlowError` where there is no solution.
         """
-        load = as_load(p_kw, q_kvar)
+        return self.solve_load(as_load(p_kw, q_kvar), slack_v_pu)
+
+    def solve_load(self, load: ComplexArray, slack_v_pu: Num | None = None) -> FlowResult:
+        """As `solve`, for a complex `load` in kVA; ``(buses,)`` or ``(scenarios, buses)``."""
         return self._result(load, self.voltages(load, slack_v_pu))
 
     def voltages(self, load: ComplexArray, slack_v_pu: Num | None = None) -> ComplexArray:
         """Complex bus voltages, pu, at a complex `load` in kVA; both ``(buses,)`` or ``(scenarios, buses)``."""
-        if slack_v_pu is None:
-            open_circuit = self._rated_open_circuit
-        else:
-            open_circuit = np.multiply.outer(slack_v_pu, self.network.open_circuit)
-        if self._warm.shape != load.shape:
-            self._warm = np.broadcast_to(self.network.seed, load.shape).copy()
+        slack_v_pu = self.network.slack_v_pu if slack_v_pu is None else slack_v_pu
+        if self._voltage.shape != load.shape:
+            self._start_from(np.broadcast_to(self.network.seed, load.shape))
         with np.errstate(all="ignore"):
-            solved = self._chord(load, open_circuit)
-            self._warm = solved if solved is not None else self._from_seed(load, open_circuit)
-        return self._warm
+            solved = self._chord(load, slack_v_pu)
+            return self._from_seed(load, slack_v_pu) if solved is None else solved
 
-    def _chord(self, load: ComplexArray, open_circuit: ComplexArray) -> ComplexArray | None:
-        """Newton's method with the kept Jacobian; None where it does not converge."""
-        voltage: ComplexArray = self._warm
+    def _start_from(self, voltage: ComplexArray) -> None:
+        """Lay out the row that `_chord` iterates on: conjugate voltages and currents, then the slack voltage."""
+        buses = len(self.buses)
+        row = np.empty((*voltage.shape[:-1], 2 * buses + 1), dtype=np.complex128)
+        self._voltage, self._current, self._slack_v = row[..., :buses], row[..., buses:-1], row[..., -1]
+        self._row_parts, self._voltage_parts = row.view(np.float64), self._voltage.view(np.float64)
+        np.conjugate(voltage, out=self._voltage)
+
+    def _chord(self, load: ComplexArray, slack_v_pu: Num) -> ComplexArray | None:
+        """Newton's method with the kept Jacobian, see `_update_matrix`; None where it does not converge."""
+        conjugate_load, before = load.conj(), self._voltage_parts
+        self._slack_v[...] = slack_v_pu
         for step in range(MAX_CHORD_STEPS):
-            mismatch = voltage - open_circuit + (load / voltage).conj().dot(self._impedance_t)
-            parts = mismatch.view(np.float64)
-            voltage = voltage - parts.dot(self._newton).view(np.complex128)
-            flat = parts.ravel()
-            if flat.dot(flat) < TOLERANCE_PU**2:
+            np.divide(conjugate_load, self._voltage, out=self._current)
+            after = self._row_parts.dot(self._update)
+            change = (after - before).ravel()
+            before[...] = after
+            if change.dot(change) < TOLERANCE_PU**2:
+                voltage: ComplexArray = self._voltage.conj()
                 if step > FRESH_ENOUGH_STEPS:
-                    self._newton = self.newton_matrix(*_typical(load, voltage))
+                    self._update = self._update_matrix(*_typical(load, voltage))
                 return voltage
         return None
 
-    def _from_seed(self, load: ComplexArray, open_circuit: ComplexArray) -> ComplexArray:
+    def _update_matrix(self, load: ComplexArray, voltage: ComplexArray) -> FloatArray:
+        """One chord step as a single real matrix; what it keeps is the Jacobian at `load` and `voltage`.
+
+        A step is linear in voltages V, in currents S/V and in the slack voltage. Rows are the real and
+        imaginary parts of conj(V), of conj(S/V) and of the slack voltage, columns those of the next conj(V).
+        """
+        newton = self.newton_matrix(load, voltage)
+        conjugate = np.tile([1.0, -1.0], len(voltage))
+        kept = conjugate[:, None] * (np.eye(len(newton)) - newton)
+        driven = -_as_real(self._impedance_t) @ newton
+        constant = _as_real(self.network.open_circuit[None, :]) @ newton
+        return np.ascontiguousarray(np.vstack([kept, driven, constant]) * conjugate)
+
+    def _from_seed(self, load: ComplexArray, slack_v_pu: Num) -> ComplexArray:
         """Full Newton from the unloaded network, scenario by scenario."""
         loads = np.atleast_2d(load)
-        starts = np.broadcast_to(open_circuit, loads.shape)
+        starts = np.broadcast_to(np.multiply.outer(slack_v_pu, self.network.open_circuit), loads.shape)
         solved = [
             self._full_newton(row, start, scenario)
             for scenario, (row, start) in enumerate(zip(loads, starts, strict=True))
         ]
         voltage = np.array(solved).reshape(load.shape)
-        self._newton = self.newton_matrix(*_typical(load, voltage))
+        self._start_from(voltage)
+        self._update = self._update_matrix(*_typical(load, voltage))
         return voltage
 
     def _full_newton(self, load: ComplexArray, open_circuit: ComplexArray, scenario: int) -> ComplexArray:
@@ -148,22 +177,23 @@ class PowerFlow:
 
     def _result(self, load: ComplexArray, voltage: ComplexArray) -> FlowResult:
         network, buses, branches = self.network, len(self.buses), len(self.branches)
+        slack = network.slack
         current = voltage.dot(self._matrix_t)
-        power = voltage.take(network.place_bus, axis=-1) * current.conj()
-        unaccounted = power[..., :buses] + load
-        slack = unaccounted[..., network.slack]
-        slack_p_kw, slack_q_kvar = as_num(slack.real), as_num(slack.imag)
-        unaccounted[..., network.slack] = 0.0
-        end_p_kw = power[..., buses:].real
-        end_a_pu = np.abs(current[..., buses:])
+        # The real part of V·conj(I), at half the cost of the complex product.
+        product = voltage.take(network.place_bus, axis=-1).view(np.float64) * current.view(np.float64)
+        p_kw = (product[..., 0::2] + product[..., 1::2]).T
+        unaccounted_kw = p_kw[:buses] + load.real.T
+        unaccounted_kw[slack] = 0.0
+        slack_kva = voltage.T[slack] * current.T[slack].conj() + load.T[slack]
+        end_p_kw, end_a_pu = p_kw[buses:], np.abs(current[..., buses:])
         return FlowResult(
-            slack_p_kw=slack_p_kw,
-            slack_q_kvar=slack_q_kvar,
-            losses_kw=as_num(end_p_kw.dot(self._every_end)),
+            slack_p_kw=as_num(slack_kva.real),
+            slack_q_kvar=as_num(slack_kva.imag),
+            losses_kw=as_num(self._every_end.dot(end_p_kw)),
             v_pu=np.abs(voltage).T,
-            branch_p_kw=end_p_kw[..., :branches].T,
+            branch_p_kw=end_p_kw[:branches],
             loading_fraction=(np.maximum(end_a_pu[..., :branches], end_a_pu[..., branches:]) / network.rated_a_pu).T,
-            residual_kw=as_num(np.abs(unaccounted.real).max(axis=-1)),
+            unaccounted_kw=unaccounted_kw,
         )
 
 
@@ -177,6 +207,16 @@ def as_load(p_kw: FloatArray, q_kvar: FloatArray) -> ComplexArray:
 def as_num(value: np.float64 | FloatArray) -> Num:
     """A plain float for one scenario."""
     return value.copy() if isinstance(value, np.ndarray) else float(value)
+
+
+def _as_real(matrix: ComplexArray) -> FloatArray:
+    """The real matrix that multiplies interleaved real and imaginary parts (as rows) as `matrix` multiplies numbers."""
+    rows, columns = matrix.shape
+    real = np.empty((2 * rows, 2 * columns))
+    real[0::2, 0::2] = real[1::2, 1::2] = matrix.real
+    real[0::2, 1::2] = matrix.imag
+    real[1::2, 0::2] = -matrix.imag
+    return real
 
 
 def _typical(load: ComplexArray, voltage: ComplexArray) -> tuple[ComplexArray, ComplexArray]:
@@ -197,5 +237,5 @@ def solve_with_pandapower(topology: Topology, slack_bus: str, p_kw: FloatArray, 
         v_pu=net.res_bus["vm_pu"].to_numpy(),
         branch_p_kw=np.concatenate([lines["p_from_mw"], units["p_hv_mw"]]) * 1e3,
         loading_fraction=np.concatenate([lines["loading_percent"], units["loading_percent"]]) / 100,
-        residual_kw=float(np.abs(net.res_bus["p_mw"].sum() + lines["pl_mw"].sum() + units["pl_mw"].sum()) * 1e3),
+        unaccounted_kw=np.array([net.res_bus["p_mw"].sum() + lines["pl_mw"].sum() + units["pl_mw"].sum()]) * 1e3,
     )
