@@ -26,6 +26,8 @@ HOUSE_MAPS = Path(__file__).parents[2] / "site_configs" / "maps"
 SIGNED_POWERS = frozenset({"p_kw", "q_kvar"})
 """The points whose sign has a meaning, which every map has to state."""
 MAX_REGISTERS_PER_READ = 125
+FLOAT_NAN = 0x7FC00000
+"""The float by which IEEE 754 says that there is no number."""
 
 Table = Literal["holding", "input"]
 Words = Sequence[int]
@@ -35,6 +37,7 @@ _LAYOUTS = {
     "uint16": (struct.Struct(">H"), struct.Struct(">1H"), (0, 2**16 - 1)),
     "int32": (struct.Struct(">i"), struct.Struct(">2H"), (-(2**31), 2**31 - 1)),
     "uint32": (struct.Struct(">I"), struct.Struct(">2H"), (0, 2**32 - 1)),
+    "uint64": (struct.Struct(">Q"), struct.Struct(">4H"), (0, 2**64 - 1)),
     "float32": (struct.Struct(">f"), struct.Struct(">2H"), (-3.4e38, 3.4e38)),
 }
 
@@ -49,9 +52,9 @@ class Register:
     """`holding` (function 3) or `input` (function 4)."""
     address: Annotated[int, Ge(0), Le(65535)]
     """As it stands in the request, from 0: a manual's 40001 is holding 0."""
-    type: Literal["int16", "uint16", "int32", "uint32", "float32"]
+    type: Literal["int16", "uint16", "int32", "uint32", "uint64", "float32"]
     word_order: Literal["big", "little"] = "big"
-    """Which of two words comes first; bytes within a word are always big-endian."""
+    """Which of several words comes first; bytes within a word are always big-endian."""
     scale: Annotated[float, Gt(0)] = 1.0
     """The point's value is the raw number times this."""
     into_device: Literal["positive", "negative"] | None = None
@@ -60,8 +63,8 @@ class Register:
     """Least plausible value, in the point's unit and with the house's sign."""
     max: float
     """Largest plausible value."""
-    sentinel: Annotated[int, Ge(0), Le(2**32 - 1)] | None = None
-    """Raw content, unsigned, by which the device says that it has no value."""
+    sentinel: Annotated[int, Ge(0), Le(2**64 - 1)] | None = None
+    """Raw content, unsigned, by which the device says that it has no value; a float needs none, it has NaN."""
 
     @property
     def word_count(self) -> int:
@@ -143,10 +146,10 @@ def encode(register: Register, value: float) -> tuple[int, ...]:
 
 def encode_missing(register: Register) -> tuple[int, ...] | None:
     """The words by which the device says that it has no value; None where its map knows none."""
-    if register.sentinel is None:
+    sentinel = FLOAT_NAN if register.type == "float32" and register.sentinel is None else register.sentinel
+    if sentinel is None:
         return None
-    size = 2 * register.word_count
-    words = _LAYOUTS[register.type][1].unpack(register.sentinel.to_bytes(size, "big"))
+    words = _LAYOUTS[register.type][1].unpack(sentinel.to_bytes(2 * register.word_count, "big"))
     return words if register.word_order == "big" else words[::-1]
 
 
