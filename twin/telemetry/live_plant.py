@@ -42,8 +42,9 @@ class LivePlant:
         links, broker = self._telemetry.links, self._telemetry.broker
         modbus = {name: link for name, link in links.items() if isinstance(link, ModbusLink)}
         mqtt = {name: link for name, link in links.items() if isinstance(link, MqttLink)}
-        self._modbus = ModbusDevices(modbus, site_path)
+        # What can refuse a wrong file comes first: nothing runs yet that would have to be ended.
         self._mqtt = MqttDevices(broker, mqtt, site_path) if broker is not None and mqtt else None
+        self._modbus = ModbusDevices(modbus, site_path)
         if self._mqtt is not None:
             self._mqtt.start()
 
@@ -67,10 +68,10 @@ class LivePlant:
     def read(self, now: datetime) -> Snapshot:
         answers, lost = self._modbus.poll(), dict[str, str]()
         for device, unit in self._modbus.units.items():
-            if (answer := answers.get(device)) is not None:
-                self._take_answer(unit, answer, now)
-            else:
-                lost[device] = f"{device}: {unit.place}: {unit.down}"
+            answer = answers.get(device, {})
+            self._take_answer(unit, answer, now)
+            if (silence := _silence(unit, answer)) is not None:
+                lost[device] = f"{device}: {silence}"
                 self._mark(device, unit.registers.points, lost[device])
         if self._mqtt is not None:
             self._take_messages(self._mqtt, now, lost)
@@ -130,3 +131,12 @@ class LivePlant:
         if self._mqtt is not None:
             self._mqtt.close()
         self._modbus.close()
+
+
+def _silence(unit: Unit, answer: Mapping[str, Value]) -> str | None:
+    """Why nothing was heard from a device in this cycle; None where at least one value was."""
+    if not answer:
+        return f"{unit.place}: {unit.down or 'answers again, and is read from the next cycle on'}"
+    if all(isinstance(value, str) for value in answer.values()):
+        return "; ".join(dict.fromkeys(map(str, answer.values())))
+    return None

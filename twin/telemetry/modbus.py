@@ -23,6 +23,7 @@ from twin.telemetry.register_map import Block, RegisterMap, Words, blocks, decod
 
 FIRST_PAUSE_S = 0.2
 LONGEST_PAUSE_S = 2.0
+ENDLESS = 1_000_000_000
 EXCEPTION_WORDS = {
     1: "illegal function",
     2: "illegal address",
@@ -79,6 +80,8 @@ class Gateway:
         client = AsyncModbusTcpClient(
             host, port=port, timeout=timeout_s, retries=0, reconnect_delay=0, trace_connect=self._on_connection
         )
+        # A unit that is silent must not cost its neighbours the socket.
+        client.set_max_no_responses(ENDLESS)
         if not await client.connect():
             raise SilentError(await _why_not(host, port, timeout_s))
         self._client = client
@@ -106,7 +109,7 @@ class Gateway:
             try:
                 reply = await call(client)
             except ModbusException:
-                raise SilentError(f"no answer within {timeout_s:g} s" if self._client else CLOSED) from None
+                raise SilentError(f"no answer within {timeout_s:g} s" if self._client is client else CLOSED) from None
             finally:
                 self._awaiting = False
         if isinstance(reply, ExceptionResponse):
@@ -120,10 +123,13 @@ class Gateway:
             return
         future = self._client.ctx.response_future
         self._client = None
-        for unit in self.units:
-            unit.fail(CLOSED)
+        self._fail(CLOSED)
         if self._awaiting and not future.done():
             future.set_exception(ModbusException(CLOSED))
+
+    def _fail(self, reason: str) -> None:
+        for unit in self.units:
+            unit.fail(reason)
 
     async def _keep(self) -> None:
         pause_s = FIRST_PAUSE_S
@@ -142,8 +148,12 @@ class Gateway:
             if self._client is None or all(unit.down for unit in self.units):
                 await self._connect()
         except SilentError as error:
-            for unit in self.units:
-                unit.fail(str(error))
+            self._fail(str(error))
+            return
+        except Exception as error:
+            # Whatever it is, the next attempt must follow.
+            log.exception("%s: unexpected failure while connecting", self.place)
+            self._fail(f"internal error: {error!r}")
             return
         for unit in self.units:
             if unit.down:
@@ -173,6 +183,7 @@ class Written:
     as_sent: bool
     timeout_s: float | None
     """Its dead-man, as it reads back."""
+    timeout_as_sent: bool
 
 
 class Unit:
@@ -278,6 +289,7 @@ class Unit:
             held=decode(setpoint, held["setpoint"]),
             as_sent=held["setpoint"] == list(setpoint_words),
             timeout_s=decode(setpoint.timeout_s, held["timeout_s"]),
+            timeout_as_sent=held["timeout_s"] == list(timeout_words),
         )
 
     async def _write(self, address: int, words: Words) -> None:

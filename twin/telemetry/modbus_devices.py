@@ -117,12 +117,19 @@ async def _transmit(unit: Unit, command: Command, value: float, words: Words, ti
 
 
 def _judge(command: Command, value: float, written: Written) -> Receipt:
-    if written.as_sent and value == first(command.value):
-        return _receipt(command, Outcome.APPLIED, "", written.held)
-    if written.as_sent:
-        return _receipt(command, Outcome.CLIPPED, f"its register ends at {value:g}", written.held)
-    held = "no value" if written.held is None else f"{written.held:g}"
-    return _receipt(command, Outcome.CLIPPED, f"sent {value:g}, reads back {held}", written.held)
+    deviations = []
+    if not written.as_sent:
+        deviations.append(f"sent {value:g}, reads back {_held(written.held)}")
+    if value != first(command.value):
+        deviations.append(f"its register ends at {value:g}")
+    if not written.timeout_as_sent:
+        deviations.append(f"holds it for another time than told: {_held(written.timeout_s)} s")
+    outcome = Outcome.CLIPPED if deviations else Outcome.APPLIED
+    return _receipt(command, outcome, "; ".join(deviations), written.held)
+
+
+def _held(value: float | None) -> str:
+    return "no value" if value is None else f"{value:g}"
 
 
 def _receipt(command: Command, outcome: Outcome, detail: str, read_back: float | None = None) -> Receipt:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from datetime import datetime, timedelta
 
 from pymodbus.constants import ExcCodes
 from pymodbus.server import ModbusTcpServer
+from pymodbus.server.requesthandler import ServerRequestHandler
 from pymodbus.simulator import DataType, SimData, SimDevice
 
 from twin.errors import LinkError
@@ -178,6 +180,21 @@ async def _nobody(*_: object) -> ExcCodes:
     return ExcCodes.GATEWAY_NO_RESPONSE
 
 
+class _DirectHandler(ServerRequestHandler):
+    """Answers in the loop in which the request arrived.
+
+    pymodbus goes through `run_coroutine_threadsafe`, which wakes its own loop over a socket at every request.
+    """
+
+    def handle_later(self) -> None:
+        self._answering = asyncio.ensure_future(self.handle_request())  # type: ignore[no-untyped-call]
+
+
+class _DirectServer(ModbusTcpServer):
+    def callback_new_connection(self) -> ServerRequestHandler:
+        return _DirectHandler(self, self.trace_packet, self.trace_pdu, self.trace_connect)  # type: ignore[no-untyped-call]
+
+
 class ServedGateway:
     """One listening port, with the units behind it. All methods run in the servers' loop."""
 
@@ -195,7 +212,7 @@ class ServedGateway:
         if all(unit.unit_id != 0 for unit in self._units):
             anybody = SimData(0, count=65535, datatype=DataType.REGISTERS)
             devices.append(SimDevice(id=0, simdata=anybody, action=_nobody))
-        server = ModbusTcpServer(devices, address=self._address)
+        server = _DirectServer(devices, address=self._address)
         try:
             await server.serve_forever(background=True)
         except RuntimeError:

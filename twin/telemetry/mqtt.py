@@ -35,6 +35,8 @@ class MqttDevices:
         """Device → why its newest message could not be used."""
         self._arrival = threading.Condition()
         self._slow: set[str] = set()
+        self._deaf: set[str] = set()
+        """Devices that left their last order unanswered: nobody waits for them until they answer one."""
         self._pending: dict[str, Future[Answer]] = {}
         self._run, self._numbers = uuid4().hex[:8], count()
         handlers: dict[str, Handler] = {}
@@ -126,12 +128,20 @@ class MqttDevices:
         """What became of it; waits for the device's answer until `deadline_s` on the stopwatch."""
         if isinstance(sent, Receipt):
             return sent
+        patience_s = 0.0 if command.device in self._deaf else max(0.0, deadline_s - stopwatch_s())
         try:
-            answer = sent.result(max(0.0, deadline_s - stopwatch_s()))
+            answer = sent.result(patience_s)
         except TimeoutError:
-            sent.cancel()
-            return _lost(command, f"{self.place}: no receipt within {RECEIPT_TIMEOUT_S:g} s")
+            if sent.cancel():
+                return self._unanswered(command)
+            answer = sent.result()
         return Receipt(command=command, outcome=Outcome(answer.outcome), read_back=answer.value, detail=answer.detail)
+
+    def _unanswered(self, command: Command) -> Receipt:
+        known = command.device in self._deaf
+        self._deaf.add(command.device)
+        reason = "its last order is unanswered, so it was not waited for" if known else "no receipt in time"
+        return _lost(command, f"{self.place}: {reason}")
 
     def _on_answer(self, device: str, payload: bytes, _retained: bool) -> None:
         try:
@@ -140,6 +150,7 @@ class MqttDevices:
         except ValueError as error:
             log.warning("%s: %s: unusable receipt: %s", device, self.place, error)
             return
+        self._deaf.discard(device)
         future = self._pending.pop(answer.id, None)
         if future is not None and future.set_running_or_notify_cancel():
             future.set_result(answer)

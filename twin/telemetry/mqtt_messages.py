@@ -124,12 +124,11 @@ def _text(message: Mapping[str, Any], key: str) -> str:
 
 
 def _instant(message: Mapping[str, Any], key: str) -> datetime:
+    text = _text(message, key)
     try:
-        instant = datetime.fromisoformat(_text(message, key))
+        instant = datetime.fromisoformat(text)
     except ValueError:
-        raise UnusableError(
-            f"{key} is {str(message.get(key))[:40]!r} in the message, not an ISO 8601 instant"
-        ) from None
+        raise UnusableError(f"{key} is {text[:40]!r} in the message, not an ISO 8601 instant") from None
     if instant.tzinfo is None:
         raise UnusableError(f"{key} has no offset from UTC: {instant.isoformat()}")
     return instant.astimezone(UTC)

@@ -32,6 +32,22 @@ logging.getLogger("amqtt").setLevel(logging.CRITICAL)
 logging.getLogger("transitions").setLevel(logging.CRITICAL)
 
 
+class _TidyBroker(AmqttBroker):  # type: ignore[misc]  # amqtt has no types
+    """Closes every connection it took.
+
+    amqtt leaves those open that come while it shuts down, or that never say who they are: whoever is at
+    the other end would go on believing in a broker.
+    """
+
+    async def stream_connected(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, listener_name: str
+    ) -> None:
+        try:
+            await super().stream_connected(reader, writer, listener_name)
+        finally:
+            writer.close()
+
+
 class EmbeddedBroker:
     """A broker in this process, for a machine without one."""
 
@@ -72,7 +88,7 @@ async def _open_broker(bind: str) -> AmqttBroker:
         "listeners": {"default": {"type": "tcp", "bind": bind}},
         "plugins": {"amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": True}},
     }
-    broker = AmqttBroker(config)
+    broker = _TidyBroker(config)
     await broker.start()
     return broker
 

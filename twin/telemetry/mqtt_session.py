@@ -40,7 +40,6 @@ class MqttSession:
         self._prefix = broker.topic_prefix
         self._handlers = {f"{self._prefix}/{topic}": handler for topic, handler in handlers.items()}
         self._ready = threading.Event()
-        self._awaited_subscriptions = 0
         self._client = self._make_client(broker, site_path)
 
     def _make_client(self, broker: Broker, site_path: Path) -> Client:
@@ -70,13 +69,15 @@ class MqttSession:
         self._lost("closed")
 
     def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> MQTTMessageInfo | None:
-        """Hand a message to the broker, at least once; None where there is none to hand it to.
+        """Hand a message to the broker; None where there is none to hand it to.
 
-        Nothing is queued for a broker that is away: it would arrive when it is no longer true.
+        Nothing is queued for a broker that is away: it would arrive when it is no longer true. What the
+        broker is to retain is acknowledged by it; everything else is sent once and never repeated, for
+        paho would repeat an order after the connection is back.
         """
         if self.down is not None:
             return None
-        return self._client.publish(f"{self._prefix}/{topic}", payload, qos=1, retain=retain)
+        return self._client.publish(f"{self._prefix}/{topic}", payload, qos=1 if retain else 0, retain=retain)
 
     def _on_connect(
         self, client: Client, _data: Any, _flags: ConnectFlags, reason: ReasonCode, _properties: Properties | None
