@@ -4,6 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-compile --constraint constraints.txt
 
+# Bytecode is kept, whatever the caller's environment says: with it, a second start takes seconds.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help install demo test lint format clean
 
 help:

@@ -53,22 +53,23 @@ def control_agent(
     policy: Policy,
     *,
     period_s: float,
-    estimate_network: bool = False,
+    estimator: Estimator | None = None,
     on_cycle: Callable[[Cycle], None] | None = None,
 ) -> ControlAgent:
-    """The agent that runs `policy` on `plant`. Only a site with many meters gains from `estimate_network`."""
+    """The agent that runs `policy` on `plant`. Without an `estimator`, meters are taken at their word."""
     return ControlAgent(
         site,
         plant,
         policy.rules,
-        twin=DigitalTwin(site, _estimator(site) if estimate_network else None),
+        twin=DigitalTwin(site, estimator),
         forecasting=ForecastingAgent(site),
         period_s=period_s,
         on_cycle=on_cycle,
     )
 
 
-def _estimator(site: Site) -> Estimator:
+def network_estimator(site: Site) -> Estimator:
+    """The state estimation of a site's network; takes a second or more to build."""
     rated_kw: dict[str, float] = {}
     for name, device in site.devices.items():
         if name != site.slack:

@@ -39,6 +39,10 @@ class EmulatedSite:
             raise LinkError(f"the emulator ended (exit code {self._process.wait()})")
         return dict(json.loads(line))
 
+    def await_open(self) -> None:
+        """Wait until every server is open. Raises `LinkError` when one cannot be opened."""
+        self.ask(hello=True)
+
     def advance_to(self, instant: datetime) -> Mapping[str, Any]:
         """Let the plant's time pass until `instant`; returns the truth of that instant."""
         return self.ask(advance_to=instant.isoformat())
@@ -62,19 +66,18 @@ def _pipes(process: subprocess.Popen[str]) -> tuple[IO[str], IO[str]]:
 
 
 @contextmanager
-def emulated_site(
-    site_path: Path, *, start: datetime, step_s: float, steps: int, seed: int
-) -> Iterator[EmulatedSite]:
-    """Start the emulator, wait until its servers are open, and see that it ends with the block."""
+def emulated_site(site_path: Path, *, start: datetime, step_s: float, steps: int, seed: int) -> Iterator[EmulatedSite]:
+    """Start the emulator, and see that it ends with the block. Its servers are open once `await_open` returns."""
     command = [
         sys.executable, "-m", "agents", "emulate", str(site_path), "--clock", "pipe", "--start", start.isoformat(),
         "--step", str(step_s), "--steps", str(steps), "--seed", str(seed),
     ]  # fmt: skip
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    # In a session of its own: Ctrl-C is for the controller, which then asks the emulator for its books.
+    process = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
     try:
-        emulator = EmulatedSite(process)
-        emulator.ask(hello=True)
-        yield emulator
+        yield EmulatedSite(process)
     finally:
         process.terminate()
         process.wait(10)

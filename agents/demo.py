@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from agents.assemble import Policy, control_agent
+from agents.assemble import Policy, control_agent, network_estimator
 from agents.conductor import EmulatedSite, emulated_site
 from agents.control import ControlAgent, Cycle
 from agents.recorder import Recorder
@@ -50,11 +50,13 @@ def rig(
 ) -> Iterator[Rig]:
     """Both processes, connected; everything is closed with the block."""
     with emulated_site(site_path, start=grid.start, step_s=grid.step_s, steps=grid.steps, seed=seed) as emulator:
-        clock = SteppedClock(grid.start)
+        # Built while the emulator starts: both take seconds.
+        estimator, clock = network_estimator(site), SteppedClock(grid.start)
+        emulator.await_open()
         plant = LivePlant(site, site_path, clock)
         try:
             plant.connect_or_raise(CONNECT_S)
-            agent = control_agent(site, plant, policy, period_s=grid.step_s, estimate_network=True, on_cycle=record)
+            agent = control_agent(site, plant, policy, period_s=grid.step_s, estimator=estimator, on_cycle=record)
             yield Rig(emulator=emulator, agent=agent, clock=clock)
         finally:
             plant.close()

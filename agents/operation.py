@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 
 from agents.alarms import AlarmLog
-from agents.assemble import LoadedSite, control_agent
+from agents.assemble import LoadedSite, control_agent, network_estimator
 from agents.control import Cycle
 from agents.recorder import Recorder
 from agents.terminal import live_screen
@@ -56,7 +56,7 @@ def operate(loaded: LoadedSite, site_path: Path, *, live: bool, history: Path) -
                 plant if live else ShadowPlant(plant),
                 loaded.policy("rules"),
                 period_s=site.control.period_s,
-                estimate_network=True,
+                estimator=network_estimator(site),
                 on_cycle=recorder.append,
             )
             with display(LiveView(site, "live" if live else "shadow: writes nothing")) as show:

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from twin.clock import stopwatch_s
 from twin.site import Site
@@ -52,7 +53,8 @@ def hidden_progress(grid: TimeGrid) -> Iterator[Callable[[Cycle], None]]:
 def live_screen(view: LiveView) -> Iterator[Callable[[Cycle], None]]:
     """The live view, redrawn as often as a person can read."""
     drawn_s = [-1.0]
-    with Live(console=Console(), auto_refresh=False, vertical_overflow="crop") as live:
+    first_words = Text("starting; the first cycle follows in a few seconds ...")
+    with Live(first_words, console=Console(), auto_refresh=False, vertical_overflow="crop") as live:
 
         def show(cycle: Cycle) -> None:
             frame = view.frame(cycle)

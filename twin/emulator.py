@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from twin.devices.base import Group
@@ -43,6 +43,8 @@ class Emulator:
         self._plant = SimulatedPlant(built, self._weather, (seed,), present_flow=True)
         self._meters = NoisyMeters(built, seed)
         self._ledger = Ledger(built)
+        self._latency = timedelta(seconds=site.emulation.latency_s)
+        self._arriving: list[tuple[datetime, Command]] = []
         self._wanted: dict[str, Command] = {}
         self.server = PlantServer(site, site_path)
 
@@ -87,8 +89,10 @@ class Emulator:
         )
 
     def _obey(self, step_s: float) -> None:
-        for command in self.server.take_commands():
-            self._wanted[command.device] = command
+        now = self._plant.now
+        self._arriving += [(now + self._latency, command) for command in self.server.take_commands()]
+        self._wanted |= {command.device: command for due, command in self._arriving if due <= now}
+        self._arriving = [(due, command) for due, command in self._arriving if due > now]
         self._plant.apply([self._ramped(command, step_s) for command in self._wanted.values()], self._plant.now)
 
     def _ramped(self, command: Command, step_s: float) -> Command:
@@ -99,9 +103,7 @@ class Emulator:
         reach_kw = device.rated_kw * step_s / max(device.ramp_s, step_s)  # type: ignore[attr-defined]
         present_kw = self._plant.setpoint(command.device)
         value: Num = clip(command.value, present_kw - reach_kw, present_kw + reach_kw)
-        return Command(
-            device=command.device, setpoint=command.setpoint, value=value, valid_until=command.valid_until
-        )
+        return Command(device=command.device, setpoint=command.setpoint, value=value, valid_until=command.valid_until)
 
 
 def weather_readings(weather: Weather, now: datetime) -> dict[str, Reading]:
