@@ -45,6 +45,10 @@ class Group(Enum):
     GENSETS = "gensets"
     """Generation, kW, unsigned."""
 
+    # As every object's: a member is one object. That of `Enum` is written in Python, and every cycle asks
+    # hundreds of times.
+    __hash__ = object.__hash__
+
 
 class Account(Enum):
     """The line of the energy ledger on which a device's power is booked."""
@@ -58,6 +62,8 @@ class Account(Enum):
     UPS_LOSSES = "ups_losses"
     OTHER = "other"
     GRID = "grid"
+
+    __hash__ = object.__hash__
 
 
 @quick

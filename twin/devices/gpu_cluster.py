@@ -125,7 +125,8 @@ class GpuCluster:
         return GpuState(backlog_gpu_h=nothing, not_due_gpu_h=nothing)
 
     def drive(self, weather: Weather, seed: int) -> Drive:
-        """`<class>_gpus`: GPUs that new work wants; `<class>_due_gpus`: rate at which work falls due."""
+        """`<class>_gpus`: GPUs that new work wants, then `<class>_due_gpus`: rate at which work falls due;
+        class after class, in the order of the file, on which `step` relies."""
         series: dict[str, Any] = {}
         for work in self.workloads:
             arriving = wanted_gpus(
@@ -140,14 +141,15 @@ class GpuCluster:
     ) -> Step[GpuState]:
         hours = step_s / SECONDS_PER_HOUR
         idle_kw, kw_per_gpu = self.idle_kw, (self.active_w_per_gpu - self.idle_w_per_gpu) / W_PER_KW
-        arriving = [drive[work.name + "_gpus"] for work in self.workloads]
+        series = list(drive.values())
+        arriving, due = series[0::2], series[1::2]
         wanted = [gpus + waiting / hours for gpus, waiting in zip(arriving, state.backlog_gpu_h, strict=True)]
         firm = self._firm(arriving)
         firm_gpus = sum(firm, 0.0)
         budget = smaller((setpoint - idle_kw) / kw_per_gpu, float(self.gpu_count))
         done = share(wanted, firm, larger(budget - firm_gpus, 0.0))
         busy = sum(done, 0.0)
-        after, amounts = self._queues(state, wanted, done, arriving, drive, hours)
+        after, amounts = self._queues(state, wanted, done, arriving, due, hours)
         p_kw = idle_kw + kw_per_gpu * busy
         amounts["delivered_gpu_h"] = busy * hours
         return Step(
@@ -179,7 +181,7 @@ class GpuCluster:
         wanted: Sequence[Num],
         done: Sequence[Num],
         arriving: Sequence[Num],
-        drive: Values,
+        due: Sequence[Num],
         hours: float,
     ) -> tuple[GpuState, dict[str, Num]]:
         """Queues at the end of the step, and the work that was put off and missed in it."""
@@ -190,8 +192,7 @@ class GpuCluster:
         deferred: Num = 0.0
         for k, work in enumerate(self.workloads):
             left = (wanted[k] - done[k]) * hours
-            window = state.not_due_gpu_h[k] + (arriving[k] - drive[work.name + "_due_gpus"]) * hours
-            window = larger(window, 0.0)
+            window = larger(state.not_due_gpu_h[k] + (arriving[k] - due[k]) * hours, 0.0)
             late = larger(left - window - ROUNDING_GPU_H, 0.0)
             backlog.append(left - late)
             not_due.append(window)
