@@ -142,8 +142,8 @@ class ForecastingAgent:
         mean_kw, ceiling_kw = self._expected(grid, stale), self._ceiling_kw(grid)[:, :, None]
         np.clip(mean_kw, 0.0, ceiling_kw, out=mean_kw)
         self._errors.issued(first, mean_kw, ~stale)
-        half_kw = self._half_width_kw(first, stale)
-        low_kw, high_kw = np.maximum(mean_kw - half_kw, 0.0), np.minimum(mean_kw + half_kw, ceiling_kw)
+        below_kw, above_kw = self._widths_kw(first, stale)
+        low_kw, high_kw = np.maximum(mean_kw - below_kw, 0.0), np.minimum(mean_kw + above_kw, ceiling_kw)
         return Forecast(
             issued_at=now,
             step_s=self._step_s,
@@ -171,8 +171,9 @@ class ForecastingAgent:
         """Each signal by its method, and what is stale as it was last."""
         mean_kw = self._last.predict(grid)
         for team in self._teams:
-            fresh = ~stale[team.rows]
-            mean_kw[team.rows[fresh]] = team.forecaster.predict(grid)[fresh]
+            mean_kw[team.rows] = team.forecaster.predict(grid)
+        if stale.any():
+            mean_kw[stale] = self._last.predict(grid)[stale]
         return mean_kw
 
     def _ceiling_kw(self, grid: TimeGrid) -> FloatArray:
@@ -183,11 +184,12 @@ class ForecastingAgent:
             ceiling_kw[self._solar_rows] = np.minimum(ceiling_kw[self._solar_rows], sun_kw)
         return ceiling_kw
 
-    def _half_width_kw(self, first: int, stale: BoolArray) -> FloatArray:
-        fraction = self._errors.half_width_fraction()
+    def _widths_kw(self, first: int, stale: BoolArray) -> FloatArray:
+        fraction = self._errors.widths_fraction()
         if stale.any():
-            fraction[stale] = fraction[stale, -1:]
-        return fraction * self._scale_kw(first, self._steps)[:, :, None]
+            fraction[:, stale] = fraction[:, stale, -1:]
+        widths_kw: FloatArray = fraction * self._scale_kw(first, self._steps)[:, :, None]
+        return widths_kw
 
     def _signals(
         self, mean_kw: FloatArray, low_kw: FloatArray, high_kw: FloatArray, stale: BoolArray
@@ -197,15 +199,22 @@ class ForecastingAgent:
         if not self._means.over_scenarios:
             mean_kw, low_kw, high_kw = mean_kw[:, :, 0], low_kw[:, :, 0], high_kw[:, :, 0]
         return {
-            signal.name: Signal(
-                mean=mean_kw[row], low=low_kw[row], high=high_kw[row], method=self._label(row, stale[row])
-            )
-            for row, signal in enumerate(self.signals)
-            if self._known_until_s[row] > -np.inf
+            signal.name: Signal(mean=mean_kw[row], low=low_kw[row], high=high_kw[row], method=label)
+            for row, (signal, label) in enumerate(zip(self.signals, self._labels(stale), strict=True))
+            if label
         }
 
-    def _label(self, row: int, stale: bool) -> str:
-        if not stale:
-            return self._methods[row]
-        seen = datetime.fromtimestamp(self._known_until_s[row], UTC)
-        return f"{Persistence.name} (expired: last seen {seen:%Y-%m-%d %H:%M} UTC)"
+    def _labels(self, stale: BoolArray) -> Sequence[str]:
+        """The method of each signal; empty where it was never seen."""
+        if not stale.any():
+            return self._methods
+        labels = list(self._methods)
+        for row in np.flatnonzero(stale):
+            seen_s = self._known_until_s[row]
+            labels[row] = expired(datetime.fromtimestamp(seen_s, UTC)) if np.isfinite(seen_s) else ""
+        return labels
+
+
+def expired(seen_at: datetime) -> str:
+    """The method of a signal that nobody could see for too long."""
+    return f"{Persistence.name} (expired: last seen {seen_at:%Y-%m-%d %H:%M} UTC)"

@@ -10,10 +10,12 @@ from datetime import datetime
 import numpy as np
 
 from twin.numeric import FloatArray, Num
+from twin.quick import quick
 from twin.timegrid import TimeGrid, floor_to
 from twin.units import SECONDS_PER_HOUR
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Signal:
     """One forecast signal; each array has the shape ``(horizon,)`` or ``(horizon, scenarios)``."""
