@@ -28,12 +28,13 @@ class Battery:
     """Stores energy with constant one-way efficiencies between two hard stops.
 
     Its `p_kw` is measured at the terminals and contains the standby power, which is drawn always.
-    A setpoint between 0 and the standby power is rest: the inverter is off, and only standby is drawn.
+    A setpoint of exactly 0 is rest: the inverter is off, and standby is drawn. Any other is the power at
+    the terminals, for which the cells feed the standby power where it is more than that.
 
     Notes
     -----
     Cells: ``dE/dt = charge_efficiency · (p - standby)`` where p > standby, and
-    ``dE/dt = -(standby - p) / discharge_efficiency`` where p < 0. The management system stops the
+    ``dE/dt = -(standby - p) / discharge_efficiency`` where p < standby. The management system stops the
     inverter exactly at `min_soc` and `max_soc`, so `p_kw` is the mean over the step. Constant
     efficiency is the energy-reservoir model of NREL's ATB; it holds between some 10% and 100% power.
     """
@@ -101,7 +102,7 @@ class Battery:
         hours, standby_kw = step_s / SECONDS_PER_HOUR, self.standby_kw
         wanted_kw = clip(setpoint, -self.rated_kw, self.rated_kw)
         charge_kw = smaller(larger(wanted_kw - standby_kw, 0.0), self._room_kwh(state.soc) / hours)
-        discharge_kw = where(wanted_kw < 0.0, standby_kw - wanted_kw, 0.0)
+        discharge_kw = where(wanted_kw == 0.0, 0.0, larger(standby_kw - wanted_kw, 0.0))
         discharge_kw = smaller(discharge_kw, self._deliverable_kwh(state.soc) / hours)
         into_cells_kw = charge_kw * self.charge_efficiency - discharge_kw / self.discharge_efficiency
         soc = state.soc + into_cells_kw * hours / self.capacity_kwh
