@@ -41,7 +41,7 @@ class RunningErrors:
         signals, steps = prior.shape
         self._leads = leads(steps)
         self._columns = np.arange(len(self._leads))
-        self._spread = interpolation(self._leads, steps)
+        self._between = Interpolation(self._leads, steps)
         self._most_count = MEMORY_S / step_s
         self._count = np.full((signals, len(self._leads), 1), PRIOR_COUNT)
         self._lowest_kw = LOWEST_SCALE_SHARE * rated_kw
@@ -88,10 +88,7 @@ class RunningErrors:
 
     def widths_fraction(self) -> FloatArray:
         """Distances of the 10% and the 90% quantile from the mean, ``(2, signals, steps, scenarios)``, of the scale."""
-        at_leads = (self._factors * (self._error_kw / self._scale_kw)).swapaxes(2, 3)
-        # One product for all signals is many times faster than one for each.
-        spread: FloatArray = at_leads.reshape(-1, len(self._leads)) @ self._spread
-        return spread.reshape(*at_leads.shape[:3], -1).swapaxes(2, 3)
+        return self._between(self._factors * (self._error_kw / self._scale_kw))
 
 
 def leads(steps: int) -> npt.NDArray[np.int64]:
@@ -100,6 +97,21 @@ def leads(steps: int) -> npt.NDArray[np.int64]:
     return np.array([lead for lead in doubling if lead < steps - 1] + [steps - 1])
 
 
-def interpolation(knots: npt.NDArray[np.int64], steps: int) -> FloatArray:
-    """Matrix that takes a row of values at `knots` to a row of values at every step, linearly."""
-    return np.stack([np.interp(np.arange(steps), knots, unit) for unit in np.eye(len(knots))])
+class Interpolation:
+    """Takes values at `knots` to values at every step, linearly, along the third axis.
+
+    Not a matrix product: that would round differently for one scenario and for many, and wait for
+    its own threads on a busy machine.
+    """
+
+    def __init__(self, knots: npt.NDArray[np.int64], steps: int) -> None:
+        place = np.interp(np.arange(steps), knots, np.arange(len(knots)))
+        self._lower = np.floor(place).astype(np.int64)
+        self._upper = np.minimum(self._lower + 1, len(knots) - 1)
+        self._share: FloatArray = (place - self._lower)[:, None]
+
+    def __call__(self, at_knots: FloatArray) -> FloatArray:
+        """``(…, …, knots, scenarios)`` → ``(…, …, steps, scenarios)``."""
+        lower = at_knots.take(self._lower, axis=2)
+        between: FloatArray = lower + self._share * (at_knots.take(self._upper, axis=2) - lower)
+        return between

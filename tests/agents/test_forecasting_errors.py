@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from agents.forecasters.base import Interval
-from agents.forecasters.errors import RunningErrors, interpolation, leads
+from agents.forecasters.errors import Interpolation, RunningErrors, leads
 from twin.numeric import FloatArray
 
 STEPS = 8
@@ -33,8 +33,9 @@ def test_leads_double_and_end_with_the_horizon() -> None:
 
 
 def test_between_leads_widths_are_interpolated() -> None:
-    spread = np.array([10.0, 20.0, 40.0]) @ interpolation(np.array([0, 1, 3]), 4)
-    assert spread == pytest.approx([10.0, 20.0, 30.0, 40.0])
+    at_knots = np.array([10.0, 20.0, 40.0])[None, None, :, None]
+    spread = Interpolation(np.array([0, 1, 3]), 4)(at_knots)
+    assert spread[0, 0, :, 0] == pytest.approx([10.0, 20.0, 30.0, 40.0])
 
 
 def test_before_anything_was_judged_the_prior_stands_on_both_sides() -> None:
