@@ -43,5 +43,20 @@ async def _cancel_others() -> None:
         task.cancel()
     await asyncio.gather(*others, return_exceptions=True)
     # Transports that were closed hand back their sockets in the next turns of the loop.
+    await _turns()
+
+
+async def stop_accepting(server: asyncio.Server) -> None:
+    """Take no further connection, and let those that are on their way arrive, before `server` is closed.
+
+    Closed in the moment in which it accepts one, asyncio would leave that connection open with nobody behind it.
+    """
+    loop = asyncio.get_running_loop()
+    for listener in server.sockets:
+        loop.remove_reader(listener.fileno())
+    await _turns()
+
+
+async def _turns() -> None:
     for _ in range(3):
         await asyncio.sleep(0)

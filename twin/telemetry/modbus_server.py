@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import cast
 
 from pymodbus.constants import ExcCodes
 from pymodbus.server import ModbusTcpServer
@@ -17,6 +18,7 @@ from twin.errors import LinkError
 from twin.numeric import first
 from twin.points import Command, Snapshot
 from twin.telemetry.config import ModbusLink
+from twin.telemetry.io_thread import stop_accepting
 from twin.telemetry.register_map import Block, Register, RegisterMap, Setpoint, blocks, decode, encode, encode_missing
 
 READ_HOLDING, READ_INPUT, WRITE_ONE, WRITE_SEVERAL = 3, 4, 6, 16
@@ -224,9 +226,10 @@ class ServedGateway:
 
     async def close(self) -> None:
         """Stop listening, and cut whoever is connected."""
-        if self._server is not None:
-            await self._server.shutdown()  # type: ignore[no-untyped-call]
-        self._server = None
+        server, self._server = self._server, None
+        if server is not None:
+            await stop_accepting(cast(asyncio.Server, server.transport))
+            await server.shutdown()  # type: ignore[no-untyped-call]
 
     async def show(self, snapshot: Snapshot) -> None:
         for unit in self._units:

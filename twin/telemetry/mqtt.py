@@ -70,7 +70,7 @@ class MqttDevices:
         age_s = (now - self.states[device].at).total_seconds()
         if age_s <= max_age_s:
             return None
-        return f"{self.place}: nothing new on {self._state_topic(device)} for {age_s:.0f} s"
+        return f"{self.place}: the newest state on {self._state_topic(device)} is {age_s:.0f} s old"
 
     def _state_topic(self, device: str) -> str:
         return f"{self.links[device].topic}/state"

@@ -18,7 +18,7 @@ from twin.errors import LinkError
 from twin.numeric import clip, first
 from twin.points import Command, Outcome, Snapshot
 from twin.telemetry.config import Broker, MqttLink
-from twin.telemetry.io_thread import IoThread
+from twin.telemetry.io_thread import IoThread, stop_accepting
 from twin.telemetry.modbus_server import Range
 from twin.telemetry.mqtt_messages import Answer, Order, UnusableError, read_order, write_answer, write_state
 from twin.telemetry.mqtt_session import Handler, MqttSession
@@ -38,6 +38,11 @@ class _TidyBroker(AmqttBroker):  # type: ignore[misc]  # amqtt has no types
     amqtt leaves those open that come while it shuts down, or that never say who they are: whoever is at
     the other end would go on believing in a broker.
     """
+
+    async def shutdown(self) -> None:
+        for server in self._servers.values():
+            await stop_accepting(server.instance)
+        await super().shutdown()
 
     async def stream_connected(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, listener_name: str

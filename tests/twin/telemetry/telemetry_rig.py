@@ -3,6 +3,7 @@
 import asyncio
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -76,9 +77,12 @@ def modbus(device: str, map_name: str, port: int, unit_id: int = 1, timeout_s: f
 
 
 def site_of(
-    links: Mapping[str, Link], devices: Mapping[str, TinyDevice] | None = None, broker: Broker | None = None
+    links: Mapping[str, Link],
+    devices: Mapping[str, TinyDevice] | None = None,
+    broker: Broker | None = None,
+    max_age_by_device_s: Mapping[str, float] | None = None,
 ) -> Site:
-    telemetry = Telemetry(links=dict(links), broker=broker, max_age_s=30)
+    telemetry = Telemetry(links=dict(links), broker=broker, max_age_s=30, max_age_by_device_s=max_age_by_device_s or {})
     return cast(Site, TinySite(telemetry=telemetry, devices=devices or {}))
 
 
@@ -241,6 +245,11 @@ class Mosquitto:
     def _listens(self) -> bool:
         with closing(socket.socket()) as probe:
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def freeze(self) -> None:
+        """Let it hold its connections without answering, until it is stopped."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
 
     def stop(self) -> None:
         if self._process is not None:

@@ -225,6 +225,27 @@ def test_a_killed_mosquitto_is_survived_by_both_sides(mosquitto: Mosquitto) -> N
         assert receipt.outcome is Outcome.APPLIED
 
 
+def test_an_order_that_a_broker_took_to_its_grave_is_not_sent_again(
+    mosquitto: Mosquitto, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = hall_site(mosquitto)
+    with serving(site) as server, controlling(site) as plant:
+        server.show(snapshot(**SHOWN))
+        read_until(plant, lambda image: not image.lost)
+        mosquitto.freeze()
+        monkeypatch.setattr("twin.telemetry.live_plant.RECEIPT_TIMEOUT_S", 0.3)
+        (receipt,) = plant.apply([command("hall", "limit_kw", 111)], NOON)
+        assert receipt.outcome is Outcome.LOST
+        mosquitto.stop()
+        mosquitto.start()
+
+        def confirmed() -> bool:
+            return plant.apply([command("hall", "limit_kw", 650)], NOON)[0].outcome is Outcome.APPLIED
+
+        until(confirmed)
+        assert {taken.value for taken in server.take_commands()} == {650}
+
+
 def test_a_refused_login_is_said_and_a_right_one_is_taken(mosquitto: Mosquitto, tmp_path: Path) -> None:
     mosquitto.stop()
     passwords, good, bad = tmp_path / "passwords", tmp_path / "good", tmp_path / "bad"
