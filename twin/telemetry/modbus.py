@@ -147,13 +147,9 @@ class Gateway:
         try:
             if self._client is None or all(unit.down for unit in self.units):
                 await self._connect()
-        except SilentError as error:
+        except (SilentError, UnicodeError) as error:
+            # A name that cannot even be asked for is a UnicodeError; pymodbus lets it through.
             self._fail(str(error))
-            return
-        except Exception as error:
-            # Whatever it is, the next attempt must follow.
-            log.exception("%s: unexpected failure while connecting", self.place)
-            self._fail(f"internal error: {error!r}")
             return
         for unit in self.units:
             if unit.down:
