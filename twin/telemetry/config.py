@@ -84,3 +84,4 @@ class Telemetry:
     links: Mapping[str, Link] = field(default_factory=dict)
     """Name of the link → how to reach it."""
     max_age_by_device_s: Mapping[str, Annotated[float, Gt(0)]] = field(default_factory=dict)
+    """Device → its own `max_age_s`, for one that speaks seldom."""
