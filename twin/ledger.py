@@ -75,7 +75,7 @@ class Line:
     device: str
     sum: str
     """The name in `ENERGY` to which its power is added; empty for a battery, which has two."""
-    sign: float
+    sign_factor: float
     genset: Genset | None
     """Set where it burns fuel."""
 
@@ -85,7 +85,7 @@ def _line(name: str, device: Device[Any]) -> Line:
     return Line(
         device=name,
         sum=CONSUMING.get(account) or GENERATING.get(account, ""),
-        sign=-1.0 if account in GENERATING else 1.0,
+        sign_factor=-1.0 if account in GENERATING else 1.0,
         genset=cast(Genset, device) if account is Account.GENSET else None,
     )
 
@@ -126,7 +126,7 @@ class Ledger:
         for line in self._lines:
             done = step.steps[line.device]
             if line.sum:
-                sums[line.sum] += done.p_kw * (line.sign * hours)
+                sums[line.sum] += done.p_kw * (line.sign_factor * hours)
             else:
                 self._book_battery(done.p_kw, done.points["soc"], hours)
             if line.genset:
@@ -174,6 +174,7 @@ class Ledger:
             found[kind] += count_true(flag)
         found["unserved"] += count_true(step.unserved_kw > 1e-6)
         if self._grid is None:
+            found["surplus"] += count_true(step.unserved_kw < -1e-3)
             return
         over = step.import_kw > self._grid.contracted_import_kw * (1 + TOLERANCE)
         found["import_limit"] += count_true(over)

@@ -17,13 +17,15 @@ import numpy as np
 
 from twin.devices.base import Device, Drive, Group, Step, Values
 from twin.network.power_flow import FlowResult, PowerFlow
-from twin.numeric import FloatArray, Num, clip, larger, smaller
+from twin.numeric import FloatArray, Num, any_true, clip, larger, smaller
 from twin.points import Command, Outcome, Reading, Receipt, Snapshot
 from twin.site import Site
 from twin.units import SECONDS_PER_HOUR
 from twin.weather import Weather
 
 AnyStep = Step[Any]
+MAX_THROTTLE_ROUNDS = 6
+NO_SURPLUS_KW = 1e-6
 
 
 class Labels(dict[str, str]):
@@ -59,7 +61,8 @@ class PlantStep:
     import_kw: Num
     """Mean power at the connection point; 0 on a site without a grid."""
     unserved_kw: Num
-    """Load that no source could supply (islanded only)."""
+    """Load that no source could supply (islanded only); negative: generation that nobody could take, such as
+    that of an engine at its lowest load beside a full battery."""
     balance_residual_kw: Num
     """Import and unserved load, minus all devices and losses: 0 but for the solver's tolerance."""
 
@@ -207,28 +210,38 @@ class SimulatedPlant:
         """Close the balance: by the grid, or by the grid-forming device with what is left over."""
         if self._on_grid:
             return steps, self._solve(steps), 0.0
-        steps = self._throttled(steps, step_s)
-        flow = self._solve(steps)
+        steps, flow = self._throttled(steps, step_s)
         name = self._slack
         former = self._step(name, self.site.devices[name], -flow.slack_p_kw, steps, step_s)
         unserved_kw = former.p_kw + flow.slack_p_kw
         return steps | {name: former}, flow, unserved_kw
 
-    def _throttled(self, steps: dict[str, AnyStep], step_s: float) -> dict[str, AnyStep]:
+    def _throttled(self, steps: dict[str, AnyStep], step_s: float) -> tuple[dict[str, AnyStep], FlowResult]:
         """Generation falls back by itself when the grid-forming device cannot take the surplus.
 
-        Real inverters do this on rising frequency (frequency-watt, IEEE 1547-2018 clause 6.5.2).
+        Real inverters do this on rising frequency (frequency-watt, IEEE 1547-2018 clause 6.5.2). With less
+        power the network loses less, so that a few rounds are needed; each comes fifty times closer.
         """
+        flow = self._solve(steps)
         room_kw = self._step(self._slack, self.site.devices[self._slack], 1e9, steps, step_s).p_kw
-        excess_kw = larger(-sum_of([step.p_kw for step in steps.values()]) - self._flow.losses_kw - room_kw, 0.0)
-        for name, step in list(steps.items()):
-            device = self.site.devices[name]
+        for _ in range(MAX_THROTTLE_ROUNDS):
+            excess_kw = larger(-flow.slack_p_kw - room_kw, 0.0)
+            if not any_true(excess_kw > NO_SURPLUS_KW):
+                break
+            steps = self._cut(steps, excess_kw, step_s)
+            flow = self._solve(steps)
+        return steps, flow
+
+    def _cut(self, steps: dict[str, AnyStep], excess_kw: Num, step_s: float) -> dict[str, AnyStep]:
+        """Take `excess_kw` from the renewable generators, as far as they have it, in the order of the site file."""
+        cut = dict(steps)
+        for name, device in self._ordinary:
             if device.group is Group.RENEWABLES:
-                cut_kw = clip(excess_kw, 0.0, -step.p_kw)
-                excess_kw = excess_kw - cut_kw
-                limit_kw = smaller(self.setpoint(name), -step.p_kw - cut_kw)
-                steps[name] = self._step(name, device, limit_kw, steps, step_s)
-        return steps
+                by_kw = clip(excess_kw, 0.0, -steps[name].p_kw)
+                excess_kw = excess_kw - by_kw
+                limit_kw = smaller(self.setpoint(name), -steps[name].p_kw - by_kw)
+                cut[name] = self._step(name, device, limit_kw, steps, step_s)
+        return cut
 
     def _slack_picture(self, steps: Mapping[str, AnyStep]) -> tuple[Num, Values]:
         """Power at the connection point (or of the grid-forming device) under present inputs."""

@@ -27,7 +27,7 @@ LIMITS: Mapping[str, tuple[float, float]] = {
 }
 """Column → what can be true on Earth. The codes for missing values of TMY3 and EPW all lie outside."""
 MOST_PROBLEMS = 10
-OFFSET = re.compile(r"(Z|[+-]\d\d:?\d\d)\s*$")
+OFFSET = re.compile(r"(?:Z|[+-]\d\d:?\d\d)\s*$")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
