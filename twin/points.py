@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
+from typing import Any
 
 from twin.numeric import Num
 from twin.quick import quick
@@ -29,6 +30,26 @@ class Reading:
     quality: Quality = Quality.GOOD
     reason: str = ""
     """Why the quality is not good, in plain words."""
+
+
+_SLOTS: Mapping[str, Any] = vars(Reading)
+_set_value, _set_at = _SLOTS["value"].__set__, _SLOTS["at"].__set__
+_set_quality, _set_reason = _SLOTS["quality"].__set__, _SLOTS["reason"].__set__
+
+
+def good_readings(values: Mapping[str, Num], at: datetime) -> dict[str, Reading]:
+    """A good reading of each point, all true at one instant; for plants that show dozens in every step.
+
+    Without a call of `Reading` for each, which is half of what they cost.
+    """
+    new, good, readings = object.__new__, Quality.GOOD, dict[str, Reading]()
+    for point, value in values.items():
+        reading = readings[point] = new(Reading)
+        _set_value(reading, value)
+        _set_at(reading, at)
+        _set_quality(reading, good)
+        _set_reason(reading, "")
+    return readings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,8 @@ import numpy as np
 from twin.devices.base import Device, Drive, Group, Step, Values
 from twin.network.power_flow import FlowResult, PowerFlow
 from twin.numeric import FloatArray, Num, any_true, clip, larger, smaller
-from twin.points import Command, Outcome, Reading, Receipt, Snapshot
+from twin.points import Command, Outcome, Receipt, Snapshot, good_readings
+from twin.quick import quick
 from twin.site import Site
 from twin.units import SECONDS_PER_HOUR
 from twin.weather import Weather
@@ -49,6 +50,7 @@ class Held:
     """None: it was never commanded and is free."""
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlantStep:
     """What happened on the whole site during one step."""
@@ -106,7 +108,7 @@ class SimulatedPlant:
         self.grid = weather.grid
         self.power_flow = PowerFlow(site.network, site.devices[site.slack].bus)
         ordinary = evaluation_order(site.devices, site.slack)[:-1]
-        self._ordinary = tuple((name, site.devices[name]) for name in ordinary)
+        self._ordinary = tuple((name, site.devices[name], tuple(site.devices[name].serves)) for name in ordinary)
         self._drives = {name: drive_of(device, weather, seeds) for name, device in site.devices.items()}
         self._states: dict[str, Any] = {name: device.initial() for name, device in site.devices.items()}
         self._held = {name: Held(value=device.free_setpoint, valid_until=None) for name, device in site.devices.items()}
@@ -145,7 +147,7 @@ class SimulatedPlant:
         self._show(shown, slack, slack_p_kw, self._flow.slack_q_kvar, v_pu, slack_points)
         if self._on_grid:
             shown[self._labels[slack]["import_kwh"]] = self._import_kwh
-        return Snapshot(now=now, readings={point: Reading(value=value, at=now) for point, value in shown.items()})
+        return Snapshot(now=now, readings=good_readings(shown, now))
 
     def apply(self, commands: Sequence[Command], now: datetime) -> tuple[Receipt, ...]:
         """Every command is taken; what a device cannot do shows in its power."""
@@ -181,8 +183,9 @@ class SimulatedPlant:
     def _walk(self, step_s: float) -> dict[str, AnyStep]:
         """Step every device but the slack from the present state, without keeping the result."""
         steps = dict[str, AnyStep]()
-        for name, device in self._ordinary:
-            steps[name] = self._step(name, device, self.setpoint(name), steps, step_s)
+        for name, device, serves in self._ordinary:
+            served = [steps[other] for other in serves] if serves else ()
+            steps[name] = device.step(self._states[name], self.setpoint(name), self._present[name], served, step_s)
         return steps
 
     def _step(
@@ -235,7 +238,7 @@ class SimulatedPlant:
     def _cut(self, steps: dict[str, AnyStep], excess_kw: Num, step_s: float) -> dict[str, AnyStep]:
         """Take `excess_kw` from the renewable generators, as far as they have it, in the order of the site file."""
         cut = dict(steps)
-        for name, device in self._ordinary:
+        for name, device, _ in self._ordinary:
             if device.group is Group.RENEWABLES:
                 by_kw = clip(excess_kw, 0.0, -steps[name].p_kw)
                 excess_kw = excess_kw - by_kw

@@ -11,10 +11,12 @@ from annotated_types import Ge, Gt, Le
 from twin.devices.base import DEVICES, STRICT, Account, Drive, Group, Step, Values
 from twin.flexibility import Modes
 from twin.numeric import Num, clip, count_true, larger, where
+from twin.quick import quick
 from twin.units import SECONDS_PER_HOUR
 from twin.weather import Weather
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GensetState:
     """How far the engine is from delivering, and what it has done so far."""

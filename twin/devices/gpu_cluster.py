@@ -11,6 +11,7 @@ from annotated_types import Ge, Gt, Le, MinLen
 from twin.devices.base import DEVICES, STRICT, Account, Drive, Group, Step, Values
 from twin.flexibility import Envelope
 from twin.numeric import Num, clip, larger, smaller
+from twin.quick import quick
 from twin.units import SECONDS_PER_HOUR
 from twin.weather import Weather
 from twin.workload import Workload, due_gpus, wanted_gpus
@@ -20,17 +21,18 @@ ROUNDING_GPU_H = 1e-6
 """What sums of a year may be off by; less than this is not late."""
 
 
-def share(wanted: Sequence[Num], firm: Sequence[Num], spare: Num) -> list[Num]:
-    """GPUs that each class gets: what is firm, and from what is spare in the order of the classes."""
-    done: list[Num] = []
+def undone_gpus(wanted: Sequence[Num], firm: Sequence[Num], spare: Num) -> list[Num]:
+    """GPUs that each class goes without: it gets what is firm, and what is spare in the order of the classes."""
+    undone: list[Num] = []
     for gpus, kept in zip(wanted, firm, strict=True):
-        extra = smaller(spare, gpus - kept)
+        more = gpus - kept
+        extra = smaller(spare, more)
         spare = spare - extra
-        # Not `kept + extra`, which would leave a rounding error of work undone.
-        done.append(gpus - (gpus - kept - extra))
-    return done
+        undone.append(more - extra)
+    return undone
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GpuState:
     """Work that waits, one number for each class of work, in the order of the site file."""
@@ -147,9 +149,10 @@ class GpuCluster:
         firm = self._firm(arriving)
         firm_gpus = sum(firm, 0.0)
         budget = smaller((setpoint - idle_kw) / kw_per_gpu, float(self.gpu_count))
-        done = share(wanted, firm, larger(budget - firm_gpus, 0.0))
-        busy = sum(done, 0.0)
-        after, amounts = self._queues(state, wanted, done, arriving, due, hours)
+        undone = undone_gpus(wanted, firm, larger(budget - firm_gpus, 0.0))
+        wanted_in_all = sum(wanted, 0.0)
+        busy = wanted_in_all - sum(undone, 0.0)
+        after, amounts = self._queues(state, undone, arriving, due, hours)
         p_kw = idle_kw + kw_per_gpu * busy
         amounts["delivered_gpu_h"] = busy * hours
         return Step(
@@ -157,7 +160,7 @@ class GpuCluster:
             p_kw=p_kw,
             heat_kw=p_kw,
             points={
-                "demand_kw": idle_kw + kw_per_gpu * smaller(sum(wanted, 0.0), float(self.gpu_count)),
+                "demand_kw": idle_kw + kw_per_gpu * smaller(wanted_in_all, float(self.gpu_count)),
                 "firm_kw": idle_kw + kw_per_gpu * firm_gpus,
                 "limit_kw": clip(setpoint, 0.0, self.rated_kw),
                 "backlog_gpu_h": sum(after.backlog_gpu_h, 0.0),
@@ -178,8 +181,7 @@ class GpuCluster:
     def _queues(
         self,
         state: GpuState,
-        wanted: Sequence[Num],
-        done: Sequence[Num],
+        undone: Sequence[Num],
         arriving: Sequence[Num],
         due: Sequence[Num],
         hours: float,
@@ -190,14 +192,16 @@ class GpuCluster:
         missed: Num = 0.0
         missed_jobs: Num = 0.0
         deferred: Num = 0.0
-        for k, work in enumerate(self.workloads):
-            left = (wanted[k] - done[k]) * hours
-            window = larger(state.not_due_gpu_h[k] + (arriving[k] - due[k]) * hours, 0.0)
+        queues = zip(self.workloads, state.backlog_gpu_h, state.not_due_gpu_h, undone, arriving, due, strict=True)
+        for work, waiting, in_time, gpus, new_gpus, old_gpus in queues:
+            left = gpus * hours
+            window = larger(in_time + (new_gpus - old_gpus) * hours, 0.0)
             late = larger(left - window - ROUNDING_GPU_H, 0.0)
-            backlog.append(left - late)
+            left = left - late
+            backlog.append(left)
             not_due.append(window)
             missed, missed_jobs = missed + late, missed_jobs + late / work.job_gpu_h
-            deferred = deferred + larger(left - late - state.backlog_gpu_h[k], 0.0)
+            deferred = deferred + larger(left - waiting, 0.0)
         amounts = {"deferred_gpu_h": deferred, "missed_gpu_h": missed, "missed_jobs": missed_jobs}
         return GpuState(backlog_gpu_h=tuple(backlog), not_due_gpu_h=tuple(not_due)), amounts
 
