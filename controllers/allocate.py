@@ -2,18 +2,21 @@
 
 Every group is a few tiers of capacity, filled one after the other, and each tier in proportion to
 what its members can take: halls first get what no budget takes away, then what they want, then what
-they could use; batteries share by power; sun and wind by what they have; engines by rated power, as
-few of them as will do.
+they could use; batteries share by power; sun and wind by what they have. Engines are as few as will do,
+those that run already first, and share by power above their lowest stable loads.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from controllers.situation import GroupState, Situation, bounds
+from controllers.situation import ROUNDING_KW, GroupState, Situation
 from twin.devices.base import Group
 from twin.flexibility import Modes
-from twin.numeric import Num, clip, larger, ratio, smaller, where
+from twin.numeric import Flag, Num, clip, larger, ratio, where
+
+LET_GO = 0.9
+"""An engine that runs is stopped only when those before it can do without it below this part of their power."""
 
 Tier = Sequence[Num]
 """What each member can take, in the order of the members."""
@@ -23,25 +26,32 @@ def fill(amount: Num, tiers: Sequence[Tier]) -> list[Num]:
     """`amount` spread over tiers of non-negative capacities, the first tier first; what fits nowhere is left out."""
     shares: list[Num] = [0.0] * len(tiers[0])
     for tier in tiers:
-        total: Num = 0.0
-        for capacity in tier:
-            total = total + capacity
+        total = add(tier)
         part = clip(ratio(amount, total), 0.0, 1.0)
         shares = [share + part * capacity for share, capacity in zip(shares, tier, strict=True)]
         amount = larger(amount - total, 0.0)
     return shares
 
 
+def add(values: Sequence[Num]) -> Num:
+    """Their sum, per scenario."""
+    total: Num = 0.0
+    for value in values:
+        total = total + value
+    return total
+
+
 def allocate(members: GroupState, value_kw: Num, situation: Situation) -> Mapping[str, Num]:
     """Asset → its setpoint."""
     names = [member.name for member in members.members]
     rated = [member.rated_kw for member in members.members]
-    assets = situation.state.assets
-    ranges = [bounds(assets[name].flexibility, situation.period_s) for name in names]
+    assets, ranges = situation.state.assets, members.ranges_kw
     if members.group is Group.STORAGE:
         shares = _over_stores(value_kw, ranges)
     elif members.group is Group.GENSETS:
-        shares = _over_engines(value_kw, [assets[name].flexibility for name in names])
+        shares = _over_engines(
+            value_kw, [what for name in names if isinstance(what := assets[name].flexibility, Modes)]
+        )
     elif members.group is Group.COMPUTE:
         shares = fill(value_kw, _tiers(ranges, rated))
     else:
@@ -59,19 +69,34 @@ def _tiers(ranges: Sequence[tuple[Num, Num]], rated: Sequence[float]) -> Sequenc
 
 
 def _over_stores(value_kw: Num, ranges: Sequence[tuple[Num, Num]]) -> list[Num]:
-    charge = fill(larger(value_kw, 0.0), [[larger(high, 0.0) for _, high in ranges]])
-    discharge = fill(larger(0.0 - value_kw, 0.0), [[larger(0.0 - low, 0.0) for low, _ in ranges]])
-    return [taken - given for taken, given in zip(charge, discharge, strict=True)]
+    """From rest towards what each can take or give; one that is empty cannot rest at 0, but takes its standby."""
+    rest = [clip(0.0, low, high) for low, high in ranges]
+    more_kw = value_kw - add(rest)
+    charge = fill(larger(more_kw, 0.0), [[high - at for (_, high), at in zip(ranges, rest, strict=True)]])
+    discharge = fill(larger(0.0 - more_kw, 0.0), [[at - low for (low, _), at in zip(ranges, rest, strict=True)]])
+    return [at + taken - given for at, taken, given in zip(rest, charge, discharge, strict=True)]
 
 
-def _over_engines(value_kw: Num, engines: Sequence[object]) -> list[Num]:
-    """One engine after the other, each at least at its lowest stable load."""
-    shares: list[Num] = []
-    for engine in engines:
-        if not isinstance(engine, Modes):
-            raise TypeError(f"an engine has modes, not {engine!r}")
-        given = smaller(value_kw, engine.max_generation_kw)
-        given = where(given > 0.0, larger(given, engine.min_generation_kw), 0.0)
-        shares.append(given)
-        value_kw = larger(value_kw - given, 0.0)
-    return shares
+def _over_engines(value_kw: Num, engines: Sequence[Modes]) -> list[Num]:
+    """As few engines as will do, each at least at its lowest stable load: together more, where that is more."""
+    called = [_called(value_kw, position, engines) for position in range(len(engines))]
+    low = [where(on, engine.min_generation_kw, 0.0) for on, engine in zip(called, engines, strict=True)]
+    high = [where(on, engine.max_generation_kw, 0.0) for on, engine in zip(called, engines, strict=True)]
+    above = [most - least for most, least in zip(high, low, strict=True)]
+    return fill(larger(value_kw, add(low)), [low, above])
+
+
+def _called(value_kw: Num, position: int, engines: Sequence[Modes]) -> Flag:
+    """Whether the engine at `position` is needed beside those that come before it."""
+    engine = engines[position]
+    before_kw: Num = 0.0
+    for place, other in enumerate(engines):
+        first = other.running >= engine.running if place < position else other.running > engine.running
+        before_kw = before_kw + where(first & _able(other), other.max_generation_kw, 0.0)
+    needed = value_kw > before_kw * where(engine.running > 0.0, LET_GO, 1.0) + ROUNDING_KW
+    return needed & _able(engine)
+
+
+def _able(engine: Modes) -> Flag:
+    """Whether it can run at all."""
+    return (engine.max_generation_kw > 0.0) & (engine.max_generation_kw >= engine.min_generation_kw)

@@ -13,11 +13,16 @@ from typing import Any, ClassVar, Literal, Protocol
 from controllers.situation import Situation
 from twin.devices.base import Group
 from twin.numeric import UNBOUNDED, Flag, Num
+from twin.quick import quick
 from twin.registry import Registry
 
 Needs = Literal["grid", "island", "anything"]
 
 
+NO_FLOOR, NO_CEILING = -UNBOUNDED, UNBOUNDED
+
+
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
     """What one rule would have one group do: a wish, bounds, or both, in the group's own setpoint."""
@@ -27,8 +32,8 @@ class Proposal:
     group: Group
     wish_kw: Num | None = None
     """The setpoint it would like best; None: it only bounds the wishes of others."""
-    min_kw: Num = -UNBOUNDED
-    max_kw: Num = UNBOUNDED
+    min_kw: Num = NO_FLOOR
+    max_kw: Num = NO_CEILING
     when: Flag = True
     """Scenarios in which it is made."""
     reason: str

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
 from controllers.allocate import allocate
 from controllers.base import Proposal, Rule
-from controllers.resolve import Resolution, resolve, wanted
+from controllers.resolve import Resolution, rank, resolve, wanted
 from controllers.situation import Situation
 from twin.devices.base import Group
 from twin.numeric import Num
@@ -29,24 +29,28 @@ def decide(rules: Sequence[Rule], situation: Situation) -> Decision:
     resolutions: list[Resolution] = []
     decided: dict[Group, Num] = {}
     setpoints: dict[str, Num] = {}
-    situation = replace(situation, decided=decided, wished=_wished(rules, situation))
+    expected_kw = _wished_kw(rules, situation)
+    situation = replace(situation, decided=decided, expected_kw=expected_kw)
     for group, members in situation.groups.items():
         resolution = resolve(members, _heard(rules, group, situation))
         decided[group] = resolution.value_kw
+        expected_kw[group] = situation.contribution_kw(group, members.power(resolution.value_kw))
         setpoints.update(allocate(members, resolution.value_kw, situation))
         resolutions.append(resolution)
     return Decision(resolutions=tuple(resolutions), setpoints=setpoints)
 
 
-def _heard(rules: Sequence[Rule], group: Group, situation: Situation) -> Sequence[Proposal]:
-    """Every proposal for a group, by falling priority."""
-    heard = chain.from_iterable(rule.propose(group, situation) for rule in rules if group in rule.groups)
-    return sorted(heard, key=lambda item: -item.priority)
+def _heard(rules: Sequence[Rule], group: Group, situation: Situation) -> Iterable[Proposal]:
+    """Every proposal for a group."""
+    return chain.from_iterable(rule.propose(group, situation) for rule in rules if group in rule.groups)
 
 
-def _wished(rules: Sequence[Rule], situation: Situation) -> Mapping[Group, Num]:
-    """What the halls would do by wishes alone: batteries are decided before them, and must know."""
-    members = situation.groups.get(Group.COMPUTE)
-    if members is None:
-        return {}
-    return {Group.COMPUTE: wanted(members, _heard(rules, Group.COMPUTE, situation))[0]}
+def _wished_kw(rules: Sequence[Rule], situation: Situation) -> dict[Group, Num]:
+    """What every group would amount to by wishes alone. Batteries are decided before the halls, and must know
+    what the halls would do; all others are free until their turn comes."""
+    wished_kw = dict(situation.expected_kw)
+    halls = situation.groups.get(Group.COMPUTE)
+    if halls is not None:
+        wish, _ = wanted(halls, rank(_heard(rules, Group.COMPUTE, situation)))
+        wished_kw[Group.COMPUTE] = situation.contribution_kw(Group.COMPUTE, halls.power(wish))
+    return wished_kw

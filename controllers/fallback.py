@@ -59,11 +59,13 @@ def why(state: SiteState, rung: Rung) -> str:
 
 
 def safe_decision(fleet: Fleet, situation: Situation, reason: str) -> Decision:
-    """Every asset at its safe setpoint, because the site cannot be seen well enough to steer it."""
+    """Every asset that hears at its safe setpoint, because the site cannot be seen well enough to steer it."""
     resolutions = []
-    for group, members in situation.groups.items():
-        total: Num = 0.0
-        for member in members.members:
-            total = total + member.safe_setpoint
-        resolutions.append(Resolution(group=group, value_kw=total, rule="fallback", reason=f"blind: {reason}"))
-    return Decision(resolutions=tuple(resolutions), setpoints=dict(fleet.safe_setpoints()))
+    setpoints: dict[str, Num] = {}
+    for group, members in fleet.groups.items():
+        safe = {member.name: member.safe_setpoint for member in members if member.name not in situation.state.lost}
+        if safe:
+            total_kw = sum(safe.values())
+            resolutions.append(Resolution(group=group, value_kw=total_kw, rule="fallback", reason=f"blind: {reason}"))
+            setpoints |= safe
+    return Decision(resolutions=tuple(resolutions), setpoints=setpoints)

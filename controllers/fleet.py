@@ -42,10 +42,6 @@ class Fleet:
     def members(self) -> tuple[Steerable, ...]:
         return tuple(member for members in self.groups.values() for member in members)
 
-    def safe_setpoints(self) -> Mapping[str, float]:
-        """What each asset would do by itself if it heard nothing."""
-        return {member.name: member.safe_setpoint for member in self.members}
-
 
 def fleet_of(site: Site) -> Fleet:
     """A site's steerable assets. The grid-forming one is not among them: it takes what is left over."""

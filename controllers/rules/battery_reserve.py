@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge, Gt
 
 from controllers.base import RULES, Needs, Proposal
+from controllers.rules.limits import MINUTES_PER_HOUR
 from controllers.situation import Situation
 from twin.devices.base import STRICT, Group
-from twin.numeric import UNBOUNDED, any_true, first, larger, ratio
+from twin.numeric import any_true, first, larger, ratio
 from twin.units import SECONDS_PER_HOUR
 
-MINUTES_PER_HOUR = 60.0
+TAPER_S = 300.0
+"""What lies above the reserve is given over at least this long, so that discharging ends softly."""
 
 
 @RULES.add("battery_reserve")
@@ -36,13 +38,17 @@ class BatteryReserve:
 
     def propose(self, group: Group, situation: Situation) -> Sequence[Proposal]:
         stores = situation.groups[group]
-        above_kwh = stores.stored_kwh - situation.load_kw * (self.hold_up_minutes / MINUTES_PER_HOUR)
-        held_minutes = MINUTES_PER_HOUR * first(ratio(stores.stored_kwh, situation.load_kw))
-        reason = f"carries the present load for {held_minutes:.0f} min, {self.hold_up_minutes:.0f} min are kept"
-        most_kw = larger(above_kwh, 0.0) * (SECONDS_PER_HOUR / situation.period_s)
+        load_kw = situation.load_kw
+        above_kwh = stores.stored_kwh - load_kw * (self.hold_up_minutes / MINUTES_PER_HOUR)
+        held_minutes = MINUTES_PER_HOUR * ratio(first(stores.stored_kwh), first(load_kw))
+        reason = f"the batteries carry the present load for {held_minutes:.0f} min, {self.hold_up_minutes:.0f} min are kept"
+        most_kw = larger(above_kwh, 0.0) * (SECONDS_PER_HOUR / max(TAPER_S, situation.period_s))
         kept = Proposal(rule=self.rule, priority=self.priority, group=group, min_kw=0.0 - most_kw, reason=reason)
         short = above_kwh < 0.0
         if not any_true(short):
             return (kept,)
         refill_kw = (0.0 - above_kwh) / self.refill_h
-        return (kept, replace(kept, min_kw=-UNBOUNDED, wish_kw=refill_kw, when=short))
+        return (
+            kept,
+            Proposal(rule=self.rule, priority=self.priority, group=group, wish_kw=refill_kw, when=short, reason=reason),
+        )

@@ -12,8 +12,13 @@ from controllers.base import RULES, Needs, Proposal
 from controllers.rules.limits import held
 from controllers.situation import Situation
 from twin.devices.base import STRICT, Group
-from twin.numeric import first, larger
+from twin.numeric import Num, first, larger
 from twin.units import SECONDS_PER_HOUR
+
+HORIZON_S = 60.0
+"""Time over which what was saved may be used, and what was overdrawn is made up for."""
+LENT_FRACTION = 0.005
+"""What may be overdrawn, of all that the rest of the interval may import: a burst's worth early on, nothing late."""
 
 
 @RULES.add("demand_peak")
@@ -21,8 +26,8 @@ from twin.units import SECONDS_PER_HOUR
 class DemandPeak:
     """Keeps the average of each demand interval at the target, or at the month's peak where that is higher already.
 
-    What the running interval has used so far counts: a short burst is made up for within the interval
-    and does not trip anything, and what was saved may be used.
+    What the running interval has used so far counts: what was saved may be used at once, and a short
+    burst is made up for within the interval and trips nothing.
     """
 
     __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
@@ -38,11 +43,20 @@ class DemandPeak:
     def propose(self, group: Group, situation: Situation) -> Sequence[Proposal]:
         demand = situation.grid.demand
         ceiling_kw = larger(demand.billed_peak_kw, self.target_kw)
-        remaining_s = max((demand.end - situation.now).total_seconds(), situation.period_s)
-        used_kw_s = demand.energy_kwh * SECONDS_PER_HOUR
-        allowance_kw = (ceiling_kw * demand.length_s - used_kw_s) / remaining_s
+        allowance_kw, remaining_s = self._allowance(situation, ceiling_kw)
         reason = (
-            f"{first(allowance_kw):,.0f} kW for the next {remaining_s / 60:.0f} min end the interval "
-            f"on {first(ceiling_kw):,.0f} kW"
+            f"at most {first(allowance_kw):,.0f} kW now, so that the interval, with {remaining_s / 60:.0f} min to go, "
+            f"ends on {first(ceiling_kw):,.0f} kW"
         )
-        return held(self.rule, self.priority, group, situation, allowance_kw, reason)
+        return (held(self.rule, self.priority, group, situation, allowance_kw, reason),)
+
+    def _allowance(self, situation: Situation, ceiling_kw: Num) -> tuple[Num, float]:
+        """Import that may be had now, and the time left in the interval."""
+        demand, period_s = situation.grid.demand, situation.period_s
+        elapsed_s = min(max(demand.elapsed_s(situation.now), 0.0), demand.length_s)
+        remaining_s = max(demand.length_s - elapsed_s, period_s)
+        horizon_s = max(min(HORIZON_S, remaining_s), period_s)
+        saved_kw_s = ceiling_kw * elapsed_s - demand.energy_kwh * SECONDS_PER_HOUR
+        lent_kw_s = LENT_FRACTION * ceiling_kw * max(remaining_s - horizon_s, 0.0)
+        # Export does not count against import, so that less than none is never asked for.
+        return larger(ceiling_kw + (saved_kw_s + lent_kw_s) / horizon_s, 0.0), remaining_s

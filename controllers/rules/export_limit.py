@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge, Le
 
-from controllers.base import RULES, Needs, Proposal
+from controllers.base import NO_CEILING, NO_FLOOR, RULES, Needs, Proposal
 from controllers.situation import Situation, margin_ratio
 from twin.devices.base import STRICT, Group
+from twin.numeric import Num
 
 
 @RULES.add("export_limit")
@@ -32,13 +33,15 @@ class ExportLimit:
         grid = situation.grid
         limit_kw = grid.export_limit_kw * (1.0 - self.margin_fraction * margin_ratio(grid))
         reason = f"export stays below {limit_kw:,.0f} kW, {grid.export_limit_kw:,.0f} kW is allowed"
-        room_kw = limit_kw + situation.import_without(group)
+        room_kw = limit_kw + situation.import_without(group) - situation.engines_kw
         if group is Group.STORAGE:
-            return (replace(self._proposal(group, reason), min_kw=0.0 - room_kw),)
+            return (self._proposal(group, reason, 0.0 - room_kw, NO_CEILING),)
         stores = situation.groups.get(Group.STORAGE)
         if stores is not None:
             room_kw = room_kw + stores.max_p_kw - stores.free_p_kw
-        return (replace(self._proposal(group, reason), max_kw=room_kw),)
+        return (self._proposal(group, reason, NO_FLOOR, room_kw),)
 
-    def _proposal(self, group: Group, reason: str) -> Proposal:
-        return Proposal(rule=self.rule, priority=self.priority, group=group, reason=reason)
+    def _proposal(self, group: Group, reason: str, min_kw: Num, max_kw: Num) -> Proposal:
+        return Proposal(
+            rule=self.rule, priority=self.priority, group=group, min_kw=min_kw, max_kw=max_kw, reason=reason
+        )

@@ -20,7 +20,8 @@ class GpuShift:
     """Slows the halls while the energy price is high; what they put off is done when it has fallen.
 
     Which work is slowed, and how far, is the tiers' affair: the halls meet a budget by slowing the most
-    flexible class first, and none below its tier.
+    flexible class first, and none below its tier. The budget is a part of rated power and not of what
+    the halls want, since work that waits is wanted too: what was put off would raise the budget at once.
     """
 
     __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
@@ -38,7 +39,7 @@ class GpuShift:
     above_per_kwh: float
     """Price of imported energy from which on work is put off."""
     floor_fraction: Annotated[float, Ge(0), Le(1)] = 0.7
-    """Least power, of what the halls want at present."""
+    """Power budget while work is put off, of the halls' rated power; never below what no budget takes away."""
 
     def propose(self, group: Group, situation: Situation) -> Sequence[Proposal]:
         price_per_kwh = situation.grid.price_per_kwh
@@ -46,7 +47,7 @@ class GpuShift:
         if not any_true(dear):
             return ()
         halls = situation.groups[group]
-        budget_kw = larger(halls.max_p_kw * self.floor_fraction, halls.min_p_kw)
+        budget_kw = larger(halls.highest_kw * self.floor_fraction, halls.lowest_kw)
         reason = (
             f"energy costs {first(price_per_kwh):.3f} per kWh, work is put off from {self.above_per_kwh:.3f}; "
             f"{first(halls.max_p_kw):,.0f} kW are wanted"

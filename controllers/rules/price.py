@@ -12,9 +12,11 @@ from annotated_types import Ge, Gt, Le
 from controllers.base import RULES, Needs, Proposal
 from controllers.situation import Situation
 from twin.devices.base import STRICT, Group
-from twin.forecast import Forecast
 from twin.numeric import Flag, Num, any_true, first, larger, smaller
 from twin.units import SECONDS_PER_HOUR
+
+GIVEN = ".available_kw"
+"""Signals of sun and wind; all others are demand."""
 
 
 @RULES.add("price")
@@ -42,6 +44,10 @@ class Price:
     look_ahead_h: Annotated[float, Gt(0), Le(72)] = 12.0
     """How far ahead sun and wind are expected to need room in the batteries."""
 
+    def __post_init__(self) -> None:
+        if self.charge_below_per_kwh >= self.discharge_above_per_kwh:
+            raise ValueError(f"charge_below_per_kwh below discharge_above_per_kwh, {self.discharge_above_per_kwh:g}")
+
     def propose(self, group: Group, situation: Situation) -> Sequence[Proposal]:
         price_per_kwh = situation.grid.price_per_kwh
         cheap = price_per_kwh <= self.charge_below_per_kwh
@@ -55,19 +61,20 @@ class Price:
 
     def _buy(self, group: Group, situation: Situation, cheap: Flag) -> Proposal:
         stores = situation.groups[group]
-        surplus_kwh = expected_surplus_kwh(situation.forecast, self.look_ahead_h)
-        wanted_kwh = smaller(
-            larger(self.target_soc - stores.soc, 0.0) * stores.capacity_kwh,
-            larger(stores.room_kwh - surplus_kwh, 0.0),
-        )
-        wish_kw = smaller(stores.max_p_kw, wanted_kwh * (SECONDS_PER_HOUR / situation.period_s))
-        reason = f"energy costs only {first(situation.grid.price_per_kwh):.3f} per kWh" + (
-            f"; {first(surplus_kwh):,.0f} kWh of room are kept for sun and wind" if first(surplus_kwh) > 0.0 else ""
-        )
+        surplus_kwh = expected_surplus_kwh(situation, self.look_ahead_h)
+        to_target_kwh = larger(self.target_soc - stores.soc, 0.0) * stores.capacity_kwh
+        wanted_kwh = smaller(to_target_kwh, larger(stores.room_kwh - surplus_kwh, 0.0))
+        # Rest is 0, whatever an empty store's least power may be.
+        wish_kw = larger(smaller(stores.max_p_kw, wanted_kwh * (SECONDS_PER_HOUR / situation.period_s)), 0.0)
+        reason = f"energy costs only {first(situation.grid.price_per_kwh):.3f} per kWh"
+        if first(wanted_kwh) < first(to_target_kwh):
+            reason += f"; {first(surplus_kwh):,.0f} kWh of room are kept for sun and wind"
+        elif first(to_target_kwh) <= 0.0:
+            reason += f", but the batteries are charged to {first(stores.soc):.0%} already"
         return self._proposal(group, wish_kw, cheap, reason)
 
     def _use(self, group: Group, situation: Situation, dear: Flag) -> Proposal:
-        wish_kw = 0.0 - larger(situation.import_without(group), 0.0)
+        wish_kw = 0.0 - larger(situation.import_without(group) - situation.engines_kw, 0.0)
         reason = f"energy costs {first(situation.grid.price_per_kwh):.3f} per kWh, and the site takes its own first"
         return self._proposal(group, wish_kw, dear, reason)
 
@@ -75,15 +82,17 @@ class Price:
         return Proposal(rule=self.rule, priority=self.priority, group=group, wish_kw=wish_kw, when=when, reason=reason)
 
 
-def expected_surplus_kwh(forecast: Forecast | None, hours: float) -> Num:
+def expected_surplus_kwh(situation: Situation, hours: float) -> Num:
     """Energy from sun and wind that nothing on site will need, within the next hours; 0 without a forecast."""
-    if forecast is None:
+    forecast = situation.forecast
+    if forecast is None or not forecast.signals:
         return 0.0
-    steps = round(hours * SECONDS_PER_HOUR / forecast.step_s)
+    passed = int((situation.now - forecast.grid.start).total_seconds() // forecast.step_s)
+    steps = slice(max(passed, 0), max(passed, 0) + round(hours * SECONDS_PER_HOUR / forecast.step_s))
     net_kw: Num = 0.0
     for name, signal in forecast.signals.items():
-        given = name.endswith(".available_kw")
-        net_kw = net_kw + (signal.mean[:steps] if given else 0.0 - signal.mean[:steps])
-    surplus_kw = np.maximum(net_kw, 0.0)
-    total: Num = surplus_kw.sum(axis=0) * (forecast.step_s / SECONDS_PER_HOUR)
+        # Time last, so that signals with and without scenarios go together.
+        mean_kw = signal.mean.T[..., steps]
+        net_kw = net_kw + (mean_kw if name.endswith(GIVEN) else 0.0 - mean_kw)
+    total: Num = np.maximum(net_kw, 0.0).sum(axis=-1) * (forecast.step_s / SECONDS_PER_HOUR)
     return total if isinstance(total, np.ndarray) else float(total)

@@ -30,7 +30,7 @@ class SelfConsumption:
     """Price of imported energy from which on the batteries cover what the site lacks; 0: always."""
 
     def propose(self, group: Group, situation: Situation) -> Sequence[Proposal]:
-        import_kw = situation.import_without(group)
+        import_kw = situation.import_without(group) - situation.engines_kw
         price_per_kwh = situation.grid.price_per_kwh
         when = (import_kw < 0.0) | (price_per_kwh >= self.discharge_above_per_kwh)
         if not any_true(when):
@@ -38,7 +38,7 @@ class SelfConsumption:
         surplus_kw = 0.0 - import_kw
         shown_kw = first(surplus_kw)
         reason = (
-            f"{shown_kw:,.0f} kW of sun and wind would be exported"
+            f"{shown_kw:,.0f} kW would be exported"
             if shown_kw > 0
             else f"the site lacks {-shown_kw:,.0f} kW while energy costs {first(price_per_kwh):.3f} per kWh"
         )
