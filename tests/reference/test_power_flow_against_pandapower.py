@@ -44,7 +44,7 @@ def assert_equal(ours: FlowResult, theirs: FlowResult) -> None:
     assert max(first(ours.residual_kw), first(theirs.residual_kw)) < 1e-4
 
 
-@pytest.mark.parametrize("seed", range(16))
+@pytest.mark.parametrize("seed", range(8))
 def test_campus_anywhere_within_its_ratings(seed: int) -> None:
     p_kw, q_kvar = consumption(campus_flow(), np.random.default_rng(seed))
     assert_equal(campus_flow().solve(p_kw, q_kvar), solve_with_pandapower(campus(), CAMPUS_SLACK, p_kw, q_kvar))
