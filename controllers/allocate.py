@@ -27,7 +27,7 @@ def fill(amount: Num, tiers: Sequence[Tier]) -> list[Num]:
     shares: list[Num] = [0.0] * len(tiers[0])
     for tier in tiers:
         total = add(tier)
-        part = clip(ratio(amount, total), 0.0, 1.0)
+        part = ratio(clip(amount, 0.0, total), total)
         shares = [share + part * capacity for share, capacity in zip(shares, tier, strict=True)]
         amount = larger(amount - total, 0.0)
     return shares

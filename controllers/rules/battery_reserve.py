@@ -41,7 +41,9 @@ class BatteryReserve:
         load_kw = situation.load_kw
         above_kwh = stores.stored_kwh - load_kw * (self.hold_up_minutes / MINUTES_PER_HOUR)
         held_minutes = MINUTES_PER_HOUR * ratio(first(stores.stored_kwh), first(load_kw))
-        reason = f"the batteries carry the present load for {held_minutes:.0f} min, {self.hold_up_minutes:.0f} min are kept"
+        reason = (
+            f"the batteries carry the present load for {held_minutes:.0f} min, {self.hold_up_minutes:.0f} min are kept"
+        )
         most_kw = larger(above_kwh, 0.0) * (SECONDS_PER_HOUR / max(TAPER_S, situation.period_s))
         kept = Proposal(rule=self.rule, priority=self.priority, group=group, min_kw=0.0 - most_kw, reason=reason)
         short = above_kwh < 0.0

@@ -62,30 +62,23 @@ class ContractLimit:
         return (must, held(self.rule, self.support_priority, group, situation, limit_kw, reason))
 
     def _run_engines(self, situation: Situation, limit_kw: Num) -> Sequence[Proposal]:
-        """What stores and halls, which are decided, cannot give; and what runs already, until that is over."""
+        """What slowed halls, and batteries that last, cannot give; and what runs already, until that is over."""
         engines, contract_kw = situation.groups[Group.GENSETS], situation.grid.contracted_import_kw
-        missing_kw = situation.import_without(Group.GENSETS) + self._not_for_long_kw(situation) - limit_kw
+        over_kw = situation.import_without(Group.GENSETS) - limit_kw
+        needed_kw = over_kw + self._not_for_long_kw(situation) - _halls_give_kw(situation)
+        missing_kw = larger(over_kw, needed_kw)
         start = missing_kw > larger(START_SHARE * (contract_kw - limit_kw), ROUNDING_KW)
-        running = engines.running > 0.0
-        go_on = running & (missing_kw - _halls_give_kw(situation) > -STOP_FRACTION * contract_kw)
+        go_on = (engines.running > 0.0) & (needed_kw > -STOP_FRACTION * contract_kw)
         if not any_true(start | go_on):
             return ()
-        shown_kw = first(missing_kw)
-        reason = (
-            f"{shown_kw:,.0f} kW are missing to keep the import below {first(limit_kw):,.0f} kW with batteries and "
-            "slowed halls alone"
-            if shown_kw > 0.0
-            else f"engines run on until slowed halls alone keep the import well below {first(limit_kw):,.0f} kW"
-        )
-        least_kw = larger(missing_kw, engines.lightest_kw)
         return (
             Proposal(
                 rule=self.rule,
                 priority=self.priority,
                 group=Group.GENSETS,
-                min_kw=least_kw,
+                min_kw=larger(missing_kw, engines.lightest_kw),
                 when=start | go_on,
-                reason=reason,
+                reason=_why_engines(first(missing_kw), first(limit_kw)),
             ),
         )
 
@@ -105,3 +98,11 @@ def _halls_give_kw(situation: Situation) -> Num:
         return 0.0
     slowed_kw = situation.contribution_kw(Group.COMPUTE, halls.min_p_kw)
     return situation.expected_kw[Group.COMPUTE] - slowed_kw
+
+
+def _why_engines(missing_kw: float, limit_kw: float) -> str:
+    if missing_kw > 0.0:
+        return (
+            f"{missing_kw:,.0f} kW are missing, beside batteries and slowed halls, to import below {limit_kw:,.0f} kW"
+        )
+    return f"engines run on until slowed halls alone keep the import well below {limit_kw:,.0f} kW"

@@ -12,11 +12,11 @@ from controllers.base import RULES, Needs, Proposal
 from controllers.rules.limits import held
 from controllers.situation import Situation
 from twin.devices.base import STRICT, Group
-from twin.numeric import Num, first, larger
+from twin.numeric import Num, first, larger, where
 from twin.units import SECONDS_PER_HOUR
 
-HORIZON_S = 60.0
-"""Time over which what was saved may be used, and what was overdrawn is made up for."""
+SOON_S = 20.0
+"""Time in which what was saved may be used; what was overdrawn is made up for over the rest of the interval."""
 LENT_FRACTION = 0.005
 """What may be overdrawn, of all that the rest of the interval may import: a burst's worth early on, nothing late."""
 
@@ -55,8 +55,10 @@ class DemandPeak:
         demand, period_s = situation.grid.demand, situation.period_s
         elapsed_s = min(max(demand.elapsed_s(situation.now), 0.0), demand.length_s)
         remaining_s = max(demand.length_s - elapsed_s, period_s)
-        horizon_s = max(min(HORIZON_S, remaining_s), period_s)
+        soon_s = max(min(SOON_S, remaining_s), period_s)
         saved_kw_s = ceiling_kw * elapsed_s - demand.energy_kwh * SECONDS_PER_HOUR
-        lent_kw_s = LENT_FRACTION * ceiling_kw * max(remaining_s - horizon_s, 0.0)
+        lent_kw_s = LENT_FRACTION * ceiling_kw * max(remaining_s - soon_s, 0.0)
+        balance_kw_s = saved_kw_s + lent_kw_s
+        more_kw = where(balance_kw_s > 0.0, balance_kw_s / soon_s, balance_kw_s / remaining_s)
         # Export does not count against import, so that less than none is never asked for.
-        return larger(ceiling_kw + (saved_kw_s + lent_kw_s) / horizon_s, 0.0), remaining_s
+        return larger(ceiling_kw + more_kw, 0.0), remaining_s

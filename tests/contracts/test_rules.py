@@ -142,7 +142,7 @@ def test_it_is_refused_where_it_has_no_meaning(name: str, sites: Mapping[str, Si
 
 
 @each_rule
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None, max_examples=12)
 @given(numbers=NUMBERS, period_s=st.sampled_from([1.0, 300.0]))
 def test_it_proposes_for_its_groups_only_and_gives_a_reason(
     name: str, numbers: Mapping[str, float], period_s: float
@@ -157,8 +157,8 @@ def test_it_proposes_for_its_groups_only_and_gives_a_reason(
 
 
 @each_rule
-@settings(deadline=None, max_examples=20)
-@given(several=st.lists(NUMBERS, min_size=1, max_size=4), period_s=st.sampled_from([1.0, 300.0]))
+@settings(deadline=None, max_examples=12)
+@given(several=st.lists(NUMBERS, min_size=1, max_size=3), period_s=st.sampled_from([1.0, 300.0]))
 def test_scenarios_in_an_array_equal_scenarios_one_by_one(
     name: str, several: Sequence[Mapping[str, float]], period_s: float
 ) -> None:
@@ -173,7 +173,7 @@ def test_scenarios_in_an_array_equal_scenarios_one_by_one(
 
 
 @each_rule
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None, max_examples=12)
 @given(
     numbers=NUMBERS,
     gone=st.sets(st.sampled_from([*GROUPS, "cooling", "office"])),
