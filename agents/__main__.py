@@ -1,7 +1,7 @@
 """The command line: `gridhelm demo | run | emulate | simulate | check | schema`.
 
-Exit codes: 0 done, 1 the site or the run has a fault that is reported, 2 wrong input or a link that
-cannot be had (nothing was started), 130 interrupted.
+Exit codes: 0 done, 1 the site or the run has a fault that is reported, 2 wrong input, or a link or
+history file that cannot be had (nothing was started), 130 interrupted.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from agents.terminal import hidden_progress, live_screen, progress_bar, report, served_devices
-from twin.errors import GridhelmError, InputError, LinkError, Problem
+from twin.errors import GridhelmError, InputError, LinkError, Problem, RecordError
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -125,6 +125,7 @@ def demo(
             loaded.site, site_path, grid, loaded.policy(policy.value), seed=seed, record=record, on_cycle=on_cycle
         )
     report(result, json_path)
+    raise typer.Exit(0 if result["steps"] == grid.steps else 130)
 
 
 @app.command()
@@ -141,7 +142,6 @@ def run(
 
     loaded = load(site_path)
     history = record or Path("runs") / f"{loaded.site.name}.sqlite"
-    history.parent.mkdir(parents=True, exist_ok=True)
     operate(loaded, site_path, live=mode is Mode.LIVE, history=history)
 
 
@@ -194,7 +194,7 @@ def main() -> None:
         for problem in error.problems:
             errors.print(f"[red]error[/] {escape(str(problem))}")
         sys.exit(2)
-    except LinkError as error:
+    except (LinkError, RecordError) as error:
         errors.print(f"[red]error[/] {escape(str(error))}")
         sys.exit(2)
     except GridhelmError as error:

@@ -31,6 +31,8 @@ def _alarms(cycle: Cycle) -> Iterator[tuple[str, str]]:
         if receipt.outcome is not Outcome.APPLIED:
             point, outcome = receipt.command.point, receipt.outcome.value
             yield f"{outcome} {point}", f"{point} {outcome}: {receipt.detail}"
+    if cycle.record_problem:
+        yield "record", f"the history has a gap: {cycle.record_problem}"
     if first(guarded.over_import_kw) > ROUNDING_KW:
         yield "over import", f"{first(guarded.over_import_kw):,.0f} kW over the import limit, and nothing left to give"
     if first(guarded.over_export_kw) > ROUNDING_KW:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,16 @@ from agents.control import ControlAgent, Cycle
 from agents.forecasting import ForecastingAgent
 from controllers.base import Rule
 from controllers.rules.parse import parse_rules, rules_adapter
+from twin.devices.base import Device
 from twin.digital_twin import DigitalTwin
+from twin.errors import InputError, Problem
 from twin.network.estimate import Estimator
 from twin.network.power_flow import PowerFlow
 from twin.plant import Plant
 from twin.site import Site, load_document, site_adapter
+from twin.telemetry.config import MqttLink
+from twin.telemetry.register_map import RegisterMap, load_map
+from twin.yaml_file import Document, Key
 
 MODEL_ERROR_FRACTION = 0.03
 """How well a drawing knows impedances: nameplates and cable tables are good to a few percent."""
@@ -44,7 +49,51 @@ class LoadedSite:
 def load(path: Path) -> LoadedSite:
     """Read a site file with its rules. Raises `InputError` with every problem found."""
     site, document = load_document(path)
+    problems = tuple(link_problems(site, document))
+    if problems:
+        raise InputError(*problems)
     return LoadedSite(site=site, rules=parse_rules(site, document))
+
+
+def link_problems(site: Site, document: Document) -> Iterator[Problem]:
+    """What is wrong with the register maps, and what the twin needs of a device that its link does not show."""
+    for name, link in site.telemetry.links.items():
+        keys, device = ("telemetry", "links", name), site.devices.get(link.device)
+        if isinstance(link, MqttLink):
+            yield from _points_missing(device, link.points, document, (*keys, "points"))
+            continue
+        try:
+            registers = load_map(link.map, document.path)
+        except InputError as error:
+            yield from (_placed(problem, document, (*keys, "map")) for problem in error.problems)
+            continue
+        yield from _points_missing(device, registers.points, document, (*keys, "map"))
+        yield from _foreign_setpoint(device, registers, document, (*keys, "map"))
+
+
+def _placed(problem: Problem, document: Document, keys: Sequence[Key]) -> Problem:
+    """A map's own problem as it is; one about its name gets the line of the link."""
+    if problem.file != str(document.path):
+        return problem
+    return document.problem(keys, found=problem.found, expected=problem.expected)
+
+
+def _points_missing(
+    device: Device[Any] | None, shown: Collection[str], document: Document, keys: Sequence[Key]
+) -> Iterator[Problem]:
+    missing = [point for point in ("p_kw", *device.instruments) if point not in shown] if device else []
+    if missing:
+        yield document.problem(
+            keys, found=f"nothing that shows {', '.join(missing)}", expected="every point that the twin needs of it"
+        )
+
+
+def _foreign_setpoint(
+    device: Device[Any] | None, registers: RegisterMap, document: Document, keys: Sequence[Key]
+) -> Iterator[Problem]:
+    takes, steered_by = registers.setpoint, device.setpoint if device else None
+    if takes is not None and steered_by is not None and takes.name != steered_by:
+        yield document.problem(keys, found=f"a setpoint {takes.name}", expected=f"the setpoint {steered_by}")
 
 
 def control_agent(
@@ -54,7 +103,7 @@ def control_agent(
     *,
     period_s: float,
     estimator: Estimator | None = None,
-    on_cycle: Callable[[Cycle], None] | None = None,
+    record: Callable[[Cycle], None] | None = None,
 ) -> ControlAgent:
     """The agent that runs `policy` on `plant`. Without an `estimator`, meters are taken at their word."""
     return ControlAgent(
@@ -64,7 +113,7 @@ def control_agent(
         twin=DigitalTwin(site, estimator),
         forecasting=ForecastingAgent(site),
         period_s=period_s,
-        on_cycle=on_cycle,
+        record=record,
     )
 
 

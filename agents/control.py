@@ -15,6 +15,7 @@ from controllers.guard import Guarded, guard
 from controllers.situation import look
 from twin.clock import stopwatch_s
 from twin.digital_twin import DigitalTwin
+from twin.errors import RecordError
 from twin.forecast import Forecast
 from twin.plant import Plant
 from twin.points import Command, Receipt, Snapshot
@@ -39,6 +40,8 @@ class Cycle:
     commands: Sequence[Command]
     receipts: Sequence[Receipt]
     timings_ms: Mapping[str, float]
+    record_problem: str = ""
+    """Why the cycle before this one is missing in the history; control goes on without one."""
 
 
 class ControlAgent:
@@ -53,12 +56,13 @@ class ControlAgent:
         twin: DigitalTwin,
         forecasting: ForecastingAgent,
         period_s: float,
-        on_cycle: Callable[[Cycle], None] | None = None,
+        record: Callable[[Cycle], None] | None = None,
     ) -> None:
-        """`rules` None: watch only, and command nothing."""
+        """`rules` None: watch only, and command nothing. `record` may raise `RecordError`."""
         self._plant, self._rules = plant, rules
         self._twin, self._forecasting = twin, forecasting
-        self._period_s, self._on_cycle = period_s, on_cycle
+        self._period_s, self._record = period_s, record
+        self._record_problem = ""
         self._fleet = fleet_of(site)
         self._margin_fraction = site.control.import_margin_fraction
         self._validity = timedelta(seconds=max(site.control.command_validity_s, PERIODS_OF_VALIDITY * period_s))
@@ -89,10 +93,19 @@ class ControlAgent:
             commands=commands,
             receipts=receipts,
             timings_ms=watch.laps_ms,
+            record_problem=self._record_problem,
         )
-        if self._on_cycle is not None:
-            self._on_cycle(done)
+        self._keep(done)
         return done
+
+    def _keep(self, cycle: Cycle) -> None:
+        """Record the cycle. A full disk is an alarm in the next cycle; it does not stop control."""
+        self._record_problem = ""
+        if self._record is not None:
+            try:
+                self._record(cycle)
+            except RecordError as error:
+                self._record_problem = str(error)
 
     def _think(self, state: SiteState, forecast: Forecast | None) -> tuple[Rung, Decision, Guarded]:
         rung = rung_of(state)

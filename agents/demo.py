@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 from agents.assemble import Policy, control_agent, network_estimator
 from agents.conductor import EmulatedSite, emulated_site
 from agents.control import ControlAgent, Cycle
+from agents.interruption import interruption
 from agents.recorder import Recorder
 from agents.tally import ControllerTally, TwinTally
 from twin.clock import SteppedClock, stopwatch_s
@@ -56,7 +57,7 @@ def rig(
         plant = LivePlant(site, site_path, clock)
         try:
             plant.connect_or_raise(CONNECT_S)
-            agent = control_agent(site, plant, policy, period_s=grid.step_s, estimator=estimator, on_cycle=record)
+            agent = control_agent(site, plant, policy, period_s=grid.step_s, estimator=estimator, record=record)
             yield Rig(emulator=emulator, agent=agent, clock=clock)
         finally:
             plant.close()
@@ -74,21 +75,21 @@ def run_demo(
 ) -> Mapping[str, Any]:
     """Run the demo to the end of `grid`, or until Ctrl-C; returns the summary of `--json`."""
     began_s, controller, twin = stopwatch_s(), ControllerTally(grid.step_s), TwinTally()
-    recorder = Recorder(record) if record else None
-    with rig(site, site_path, grid, policy, seed=seed, record=recorder.append if recorder else None) as demo:
-        try:
-            for step in range(1, grid.steps):
-                cycle, truth = demo.tick(grid.at(step))
-                controller.add(cycle)
-                if cycle.state.network is not None:
-                    twin.add(cycle.state.network, truth)
-                on_cycle(cycle)
+    with ExitStack() as stack:
+        keep = stack.enter_context(closing(Recorder(record))).append if record else None
+        demo = stack.enter_context(rig(site, site_path, grid, policy, seed=seed, record=keep))
+        interrupted = stack.enter_context(interruption())
+        for step in range(1, grid.steps):
+            if interrupted():
+                break
+            cycle, truth = demo.tick(grid.at(step))
+            controller.add(cycle)
+            if cycle.state.network is not None:
+                twin.add(cycle.state.network, truth)
+            on_cycle(cycle)
+        else:
             demo.emulator.advance_to(grid.end)
-        except KeyboardInterrupt:
-            pass
         books = demo.emulator.quit()
-    if recorder is not None:
-        recorder.close()
     return {
         **books,
         "policy": policy.name,

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import IO, Any
 
+from agents.interruption import interruption
 from agents.results import Run, summary
 from twin.clock import Clock, stopwatch_s
 from twin.emulator import Emulator
@@ -30,10 +31,11 @@ def emulate_on_wall_clock(site: Site, site_path: Path, clock: Clock, seed: int, 
     ready()
     period_s, instant = site.control.period_s, floor_to(clock.now(), 1.0)
     try:
-        while instant < emulator.end:
-            instant = instant + timedelta(seconds=period_s)
-            time.sleep(max(0.0, (instant - clock.now()).total_seconds()))
-            emulator.advance_to(instant)
+        with interruption() as interrupted:
+            while instant < emulator.end and not interrupted():
+                instant = instant + timedelta(seconds=period_s)
+                time.sleep(max(0.0, (instant - clock.now()).total_seconds()))
+                emulator.advance_to(instant)
     finally:
         emulator.stop()
 

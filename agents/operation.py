@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from rich.console import Console
 from agents.alarms import AlarmLog
 from agents.assemble import LoadedSite, control_agent, network_estimator
 from agents.control import Cycle
+from agents.interruption import interruption
 from agents.recorder import Recorder
 from agents.terminal import live_screen
 from agents.view import LiveView
@@ -46,32 +47,29 @@ class ShadowPlant:
 def operate(loaded: LoadedSite, site_path: Path, *, live: bool, history: Path) -> None:
     """Run control cycles until interrupted. Raises `LinkError` when the plant cannot be reached at the start."""
     site, clock = loaded.site, SystemClock()
-    plant = LivePlant(site, site_path, clock)
-    try:
+    with ExitStack() as stack:
+        plant = stack.enter_context(closing(LivePlant(site, site_path, clock)))
         plant.connect_or_raise(CONNECT_S)
-        recorder = Recorder(history)
-        try:
-            agent = control_agent(
-                site,
-                plant if live else ShadowPlant(plant),
-                loaded.policy("rules"),
-                period_s=site.control.period_s,
-                estimator=network_estimator(site),
-                on_cycle=recorder.append,
-            )
-            with display(LiveView(site, "live" if live else "shadow: writes nothing")) as show:
-                for instant in ticks(clock, site.control.period_s):
-                    show(agent.cycle(instant))
-        finally:
-            recorder.close()
-    finally:
-        plant.close()
+        history.parent.mkdir(parents=True, exist_ok=True)
+        recorder = stack.enter_context(closing(Recorder(history)))
+        agent = control_agent(
+            site,
+            plant if live else ShadowPlant(plant),
+            loaded.policy("rules"),
+            period_s=site.control.period_s,
+            estimator=network_estimator(site),
+            record=recorder.append,
+        )
+        show = stack.enter_context(display(LiveView(site, "live" if live else "shadow: writes nothing")))
+        interrupted = stack.enter_context(interruption())
+        for instant in ticks(clock, site.control.period_s, interrupted):
+            show(agent.cycle(instant))
 
 
-def ticks(clock: Clock, period_s: float) -> Iterator[datetime]:
+def ticks(clock: Clock, period_s: float, ended: Callable[[], bool]) -> Iterator[datetime]:
     """Epoch-aligned instants, each when it has come; an instant that was missed is skipped, not made up for."""
     pause = threading.Event()
-    while True:
+    while not ended():
         following = floor_to(clock.now(), period_s) + timedelta(seconds=period_s)
         pause.wait(max(0.0, (following - clock.now()).total_seconds()))
         yield following

@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from agents.assemble import Policy, control_agent
+from agents.interruption import interruption
 from agents.results import Run
 from agents.step_table import StepTable
 from twin.clock import stopwatch_s
@@ -45,18 +46,18 @@ def simulate(
     began_s = stopwatch_s()
     plant = SimulatedPlant(site, read_weather(site.weather, site.location, grid, site_path), seeds)
     agent = control_agent(site, plant, policy, period_s=grid.step_s)
-    ledger, done, interrupted = Ledger(site), 0, False
+    ledger, done = Ledger(site), 0
     try:
-        for done in range(1, grid.steps + 1):
-            agent.cycle(plant.now)
-            step = plant.advance(grid.step_s)
-            ledger.book(step)
-            if table is not None:
-                table.add(step)
-            if progress is not None:
-                progress(done)
-    except KeyboardInterrupt:
-        interrupted = True
+        with interruption() as interrupted:
+            while done < grid.steps and not interrupted():
+                agent.cycle(plant.now)
+                step = plant.advance(grid.step_s)
+                ledger.book(step)
+                done += 1
+                if table is not None:
+                    table.add(step)
+                if progress is not None:
+                    progress(done)
     except PowerFlowError as error:
         raise PowerFlowError(f"step {done} at {plant.now:%Y-%m-%d %H:%M} UTC: {error}") from error
     end: datetime = plant.now
@@ -65,4 +66,4 @@ def simulate(
         steps=round((end - grid.start).total_seconds() / grid.step_s), scenarios=len(seeds),
         wall_s=stopwatch_s() - began_s,
     )  # fmt: skip
-    return Simulated(run=run, books=ledger.close(), interrupted=interrupted)
+    return Simulated(run=run, books=ledger.close(), interrupted=done < grid.steps)

@@ -11,7 +11,7 @@ from twin import demand_interval
 from twin.devices.base import Device
 from twin.devices.grid_connection import GridConnection
 from twin.network.estimate import Estimator, Measurement
-from twin.numeric import Num, first
+from twin.numeric import Num, any_true, first
 from twin.points import Quality, Reading, Snapshot
 from twin.simulator import sum_of
 from twin.site import Site
@@ -109,8 +109,8 @@ class DigitalTwin:
         fresh = usable(reading, snapshot.now, self._site.telemetry.max_age_s)
         counter_kwh = cast(Reading, reading).value if fresh else None
         before_kwh, self._counter_kwh = self._counter_kwh, counter_kwh
-        if counter_kwh is None or before_kwh is None or seconds <= 0:
-            return import_kw
+        if counter_kwh is None or before_kwh is None or seconds <= 0 or any_true(counter_kwh < before_kwh):
+            return import_kw  # a counter that runs backwards was reset or exchanged
         return (counter_kwh - before_kwh) * SECONDS_PER_HOUR / seconds
 
     def _estimate(self, snapshot: Snapshot) -> NetworkEstimate | None:

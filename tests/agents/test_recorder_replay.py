@@ -64,9 +64,7 @@ def lived(loaded: LoadedSite, path: Path) -> None:
     site = loaded.site
     plant = SimulatedPlant(site, read_weather(site.weather, site.location, GRID, SITE))
     recorder = Recorder(path)
-    agent = control_agent(
-        site, NoisyPlant(plant), loaded.policy("rules"), period_s=GRID.step_s, on_cycle=recorder.append
-    )
+    agent = control_agent(site, NoisyPlant(plant), loaded.policy("rules"), period_s=GRID.step_s, record=recorder.append)
     for now in GRID:
         agent.cycle(now)
         plant.advance(GRID.step_s)
