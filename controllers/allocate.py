@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from controllers.situation import ROUNDING_KW, GroupState, Situation
 from twin.devices.base import Group
 from twin.flexibility import Modes
-from twin.numeric import Flag, Num, clip, larger, ratio, where
+from twin.numeric import Flag, Num, any_true, clip, larger, ratio, where
 
 LET_GO = 0.9
 """An engine that runs is stopped only when those before it can do without it below this part of their power."""
@@ -26,6 +26,8 @@ def fill(amount: Num, tiers: Sequence[Tier]) -> list[Num]:
     """`amount` spread over tiers of non-negative capacities, the first tier first; what fits nowhere is left out."""
     shares: list[Num] = [0.0] * len(tiers[0])
     for tier in tiers:
+        if not any_true(amount > 0.0):
+            break
         total = add(tier)
         part = ratio(clip(amount, 0.0, total), total)
         shares = [share + part * capacity for share, capacity in zip(shares, tier, strict=True)]
@@ -79,6 +81,8 @@ def _over_stores(value_kw: Num, ranges: Sequence[tuple[Num, Num]]) -> list[Num]:
 
 def _over_engines(value_kw: Num, engines: Sequence[Modes]) -> list[Num]:
     """As few engines as will do, each at least at its lowest stable load: together more, where that is more."""
+    if not any_true(value_kw > ROUNDING_KW):
+        return [0.0] * len(engines)
     called = [_called(value_kw, position, engines) for position in range(len(engines))]
     low = [where(on, engine.min_generation_kw, 0.0) for on, engine in zip(called, engines, strict=True)]
     high = [where(on, engine.max_generation_kw, 0.0) for on, engine in zip(called, engines, strict=True)]
