@@ -16,6 +16,8 @@ from rich.text import Text
 
 from agents.alarms import AlarmLog
 from agents.control import Cycle
+from controllers.resolve import NOBODY, Resolution
+from twin.devices.base import Group
 from twin.flexibility import Store
 from twin.numeric import FloatArray, first
 from twin.site import Site
@@ -28,7 +30,8 @@ FRAME = "grey50"
 def spark(series: Sequence[float] | FloatArray, width: int = 36) -> str:
     """A series as a row of small bars, from 0 to its largest magnitude."""
     values = [abs(float(value)) for value in series]
-    picked = [values[k * len(values) // width] for k in range(min(width, len(values)))]
+    count = min(width, len(values))
+    picked = [values[k * len(values) // count] for k in range(count)]
     top = max(picked, default=0.0)
     return "".join(BARS[round(value / top * (len(BARS) - 1))] for value in picked) if top else BARS[0] * len(picked)
 
@@ -39,6 +42,24 @@ def power_words(asset: AssetState) -> Text:
     if p_kw < -0.5:
         return Text(f"{-p_kw:,.0f} kW out", style="green")
     return Text(f"{p_kw:,.0f} kW", style="cyan" if p_kw > 0.5 else FRAME)
+
+
+def setpoint_words(line: Resolution) -> str:
+    """What a group is to do, as people say it."""
+    value_kw = first(line.value_kw)
+    if line.rule == NOBODY:
+        return "off" if line.group is Group.GENSETS else "free"
+    if line.group is not Group.STORAGE:
+        return f"{'at most ' if line.group is not Group.GENSETS else ''}{value_kw:,.0f} kW"
+    return f"{'discharge' if value_kw < 0 else 'charge'} {abs(value_kw):,.0f} kW"
+
+
+def in_step(cycle: Cycle) -> str:
+    """How well the twin and the meters agree: squared residuals against what noise alone would make of them."""
+    network = cycle.state.network
+    if network is None:
+        return cycle.rung.name.lower()
+    return f"sees {cycle.rung.name.lower()}, residuals² {network.chi_square:.0f} of {network.redundancy}"
 
 
 class LiveView:
@@ -55,9 +76,9 @@ class LiveView:
         self._remember(cycle)
         return Stack(
             self._headline(cycle),
-            Columns([self._powers(cycle.state), self._expected(cycle)], padding=(0, 1)),
             self._decided(cycle),
             self._alarm_panel(),
+            Columns([self._powers(cycle.state), self._expected(cycle)], padding=(0, 1)),
         )
 
     def _remember(self, cycle: Cycle) -> None:
@@ -71,7 +92,7 @@ class LiveView:
         spent_ms = sum(cycle.timings_ms.values())
         text = Text.assemble(
             (f" gridhelm · {self._site.name} ", "bold reverse"),
-            f"  {local:%a %d %b %Y %H:%M:%S %Z}  ·  {self._mode}  ·  cycle {spent_ms:.0f} ms",
+            f"  {local:%a %d %b %Y %H:%M:%S %Z}  ·  {self._mode}  ·  {in_step(cycle)}  ·  cycle {spent_ms:.0f} ms",
         )
         grid = cycle.state.grid
         if grid is None:
@@ -113,7 +134,7 @@ class LiveView:
         table.add_column("rule")
         table.add_column("because", ratio=1)
         for line in cycle.decision.resolutions:
-            table.add_row(line.group.value, f"{first(line.value_kw):,.0f} kW", line.rule, line.reason)
+            table.add_row(line.group.value, setpoint_words(line), line.rule, line.reason)
         for clip in cycle.guarded.clips:
             table.add_row("guard", clip.device, Text("clipped", style="red"), str(clip.reason))
         return table
