@@ -208,7 +208,7 @@ def test_the_interval_is_held_at_the_target() -> None:
 
 
 def test_a_peak_that_is_billed_already_is_not_defended_below() -> None:
-    rule, at = peak(office_kw=500.0, used_kwh=100.0, billed_peak_kw=2100.0)
+    rule, at = peak(office_kw=500.0, used_kwh=1700.0 / 12, billed_peak_kw=2100.0)
     assert of(decided([rule], state(at)), Group.STORAGE).rule == "nobody"
 
 

@@ -225,3 +225,16 @@ def test_on_an_island_what_is_left_over_stays_within_what_the_grid_forming_batte
 def test_a_compliant_site_is_left_alone() -> None:
     free = {member.name: member.free_setpoint for member in fleet().members}
     assert guarded(fleet(), state(QUIET), free) == Guarded(setpoints=free)
+
+
+def test_an_engine_gives_its_lowest_load_or_nothing_and_one_that_stands_is_not_counted() -> None:
+    site = state(dict(QUIET) | {"engine_running": 1.0, "engine_kw": 300.0, "office_kw": 100.0})
+    exporting = limited(site, (6000.0, 0.0))
+    assert exporting.grid is not None
+    exporting = replace(exporting, grid=replace(exporting.grid, import_kw=-100.0))
+    assert guarded(fleet("engine"), exporting, {"engine": 300.0}).setpoints == {"engine": 0.0}
+    importing = limited(site, (1300.0, 0.0))  # 1,340 kW, less 2%: 66 kW too much
+    assert guarded(fleet("engine"), importing, {"engine": 0.0}).setpoints["engine"] == pytest.approx(366.0)
+    standing = limited(state(QUIET), (1600.0, 0.0))
+    done = guarded(fleet("engine", "hall"), standing, {"engine": 800.0, "hall": 1200.0})
+    assert done.setpoints == pytest.approx({"engine": 800.0, "hall": 900.0 - (1640.0 - 1568.0)})
