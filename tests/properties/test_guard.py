@@ -142,7 +142,7 @@ def test_what_is_possible_and_within_limits_passes_untouched(
     assume(all(math.isfinite(value) for value in asked.values()))
     within = {name: admissible(site, name, value, period_s) for name, value in asked.items()}
     done = guarded(fleet(), site, within, period_s)
-    assert done.setpoints == within
+    assert done.setpoints == pytest.approx(within, abs=1e-9)  # the ends of a range are worked out twice
     assert done.clips == ()
     assert (done.over_import_kw, done.over_export_kw) == (0.0, 0.0)
 
