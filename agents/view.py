@@ -16,6 +16,7 @@ from rich.text import Text
 
 from agents.alarms import AlarmLog
 from agents.control import Cycle
+from controllers.fallback import Rung
 from controllers.resolve import NOBODY, Resolution
 from twin.devices.base import Group
 from twin.flexibility import Store
@@ -25,6 +26,12 @@ from twin.state import AssetState, SiteState
 
 BARS = "▁▂▃▄▅▆▇█"
 FRAME = "grey50"
+SEEN = {
+    Rung.FULL: "all seen",
+    Rung.PARTIAL: "part not seen",
+    Rung.INFERRED: "import inferred",
+    Rung.BLIND: "blind",
+}
 
 
 def spark(series: Sequence[float] | FloatArray, width: int = 36) -> str:
@@ -57,9 +64,8 @@ def setpoint_words(line: Resolution) -> str:
 def in_step(cycle: Cycle) -> str:
     """How well the twin and the meters agree: squared residuals against what noise alone would make of them."""
     network = cycle.state.network
-    if network is None:
-        return cycle.rung.name.lower()
-    return f"sees {cycle.rung.name.lower()}, residuals² {network.chi_square:.0f} of {network.redundancy}"
+    seen = SEEN[cycle.rung]
+    return f"{seen}, χ² {network.chi_square:.0f} of {network.redundancy}" if network is not None else seen
 
 
 class LiveView:
