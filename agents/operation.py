@@ -60,7 +60,8 @@ def operate(loaded: LoadedSite, site_path: Path, *, live: bool, history: Path) -
             estimator=network_estimator(site),
             record=recorder.append,
         )
-        show = stack.enter_context(display(LiveView(site, "live" if live else "shadow: writes nothing")))
+        mode = "live" if live else "shadow: writes nothing"
+        show = stack.enter_context(display(LiveView(site, mode), f"{site.name}, {mode}; history in {history}"))
         interrupted = stack.enter_context(interruption())
         for instant in ticks(clock, site.control.period_s, interrupted):
             show(agent.cycle(instant))
@@ -76,13 +77,14 @@ def ticks(clock: Clock, period_s: float, ended: Callable[[], bool]) -> Iterator[
 
 
 @contextmanager
-def display(view: LiveView) -> Iterator[Callable[[Cycle], None]]:
-    """The live view on a terminal; a line for each alarm and recovery elsewhere."""
+def display(view: LiveView, first_words: str) -> Iterator[Callable[[Cycle], None]]:
+    """The live view on a terminal; elsewhere a line for each alarm and recovery, after `first_words`."""
     if sys.stdout.isatty():
         with live_screen(view) as show:
             yield show
         return
     console, log_of_alarms = Console(highlight=False, soft_wrap=True), AlarmLog()
+    console.print(first_words)
 
     def show_lines(cycle: Cycle) -> None:
         for line in log_of_alarms.changes(cycle):
