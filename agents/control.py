@@ -19,6 +19,7 @@ from twin.errors import RecordError
 from twin.forecast import Forecast
 from twin.plant import Plant
 from twin.points import Command, Receipt, Snapshot
+from twin.quick import quick
 from twin.site import Site
 from twin.state import SiteState
 
@@ -26,6 +27,7 @@ PERIODS_OF_VALIDITY = 3
 """A command outlives at least this many control periods, so that one late cycle releases nothing."""
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cycle:
     """Everything that one cycle saw, thought and did."""
@@ -127,13 +129,14 @@ class ControlAgent:
         """One for each asset that can hear; what is lost releases itself when its last command expires."""
         because = {item.group: f"{item.rule}: {item.reason}" for item in decision.resolutions}
         because_clipped = {clip.device: f"guard: {clip.reason}" for clip in guarded.clips}
+        valid_until = state.now + self._validity
         for member in self._fleet.members:
             if member.name in guarded.setpoints and member.name not in state.lost:
                 yield Command(
                     device=member.name,
                     setpoint=member.setpoint,
                     value=guarded.setpoints[member.name],
-                    valid_until=state.now + self._validity,
+                    valid_until=valid_until,
                     reason=because_clipped.get(member.name) or because.get(member.group, ""),
                 )
 

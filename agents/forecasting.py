@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +19,9 @@ from agents.forecasters.errors import RunningErrors
 from agents.forecasters.interval_means import IntervalMeans
 from agents.forecasters.persistence import Persistence
 from agents.latest import Latest
-from twin.forecast import Forecast, Signal
+from twin.forecast import Forecast, Signal, Signals
 from twin.numeric import BoolArray, FloatArray
+from twin.quick import quick
 from twin.registry import load
 from twin.site import Site
 from twin.state import SiteState
@@ -45,6 +47,20 @@ class _Team:
     forecaster: Forecaster
 
 
+@quick
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Issue:
+    """All that the signals of one forecast follow from, as it was when the forecast was issued."""
+
+    mean_kw: FloatArray
+    ceiling_kw: FloatArray
+    scale_kw: FloatArray
+    widths_fraction: Callable[[], FloatArray]
+    stale: BoolArray
+    known_until_s: FloatArray
+    over_scenarios: bool
+
+
 class ForecastingAgent:
     """Tells what sun, wind and loads will do, from what it was shown and from nothing else.
 
@@ -66,14 +82,16 @@ class ForecastingAgent:
         self._setting = Setting(site=site, step_s=self._step_s, clear_sky=ClearSkyTable(site, self._step_s))
         self._methods = [method(signal) for signal in self.signals]
         self._rated_kw = np.array([signal.rated_kw for signal in self.signals])
+        self._rated_over_horizon_kw = np.repeat(self._rated_kw[:, None], self._steps, axis=1)
         sunny = {signal.device: row for row, signal in enumerate(self.signals) if signal.solar}
         self._solar_rows = [sunny[device] for device in self._setting.clear_sky.devices]
         self._begin()
 
     def _begin(self) -> None:
         """Nothing was seen yet."""
-        self._teams = self._assembled()
+        # Persistence knows every signal, and stands in for each; the teams are those that know better.
         self._last = Persistence(self.signals, self._setting)
+        self._teams = self._assembled()
         self._means = IntervalMeans(self.signals, self._step_s)
         self._errors = RunningErrors(self._prior(), self._rated_kw, self._step_s)
         self._latest = Latest[Forecast]()
@@ -83,15 +101,15 @@ class ForecastingAgent:
 
     def _assembled(self) -> list[_Team]:
         teams = []
-        for name in dict.fromkeys(self._methods):
+        for name in dict.fromkeys(method for method in self._methods if method != Persistence.name):
             rows = [row for row, method in enumerate(self._methods) if method == name]
             forecaster = FORECASTERS[name]([self.signals[row] for row in rows], self._setting)
             teams.append(_Team(rows=np.array(rows), forecaster=forecaster))
         return teams
 
     def _prior(self) -> FloatArray:
-        prior = np.zeros((len(self.signals), self._steps))
         lead_h: FloatArray = np.arange(1.0, self._steps + 1.0) * (self._step_s / SECONDS_PER_HOUR)
+        prior = np.tile(self._last.prior_error_fraction(lead_h), (len(self.signals), 1))
         for team in self._teams:
             prior[team.rows] = team.forecaster.prior_error_fraction(lead_h)
         return prior
@@ -116,7 +134,7 @@ class ForecastingAgent:
             team.forecaster.observe(interval.only(team.rows))
 
     def _scale_kw(self, first: int, steps: int) -> FloatArray:
-        scale_kw = np.empty((len(self.signals), steps))
+        scale_kw = self._last.scale_kw(first, steps)
         for team in self._teams:
             scale_kw[team.rows] = team.forecaster.scale_kw(first, steps)
         return scale_kw
@@ -137,18 +155,24 @@ class ForecastingAgent:
         now_s = now.timestamp()
         self._catch_up(now_s)
         grid = TimeGrid(start=floor_to(now, self._step_s), step_s=self._step_s, steps=self._steps)
-        first = round(grid.start.timestamp() / self._step_s)
-        stale = self._stale(now_s)
+        first, stale = self._means.number_at(now_s), self._stale(now_s)
         mean_kw, ceiling_kw = self._expected(grid, stale), self._ceiling_kw(grid)[:, :, None]
-        np.clip(mean_kw, 0.0, ceiling_kw, out=mean_kw)
+        np.minimum(np.maximum(mean_kw, 0.0, out=mean_kw), ceiling_kw, out=mean_kw)
         self._errors.issued(first, mean_kw, ~stale)
-        below_kw, above_kw = self._widths_kw(first, stale)
-        low_kw, high_kw = np.maximum(mean_kw - below_kw, 0.0), np.minimum(mean_kw + above_kw, ceiling_kw)
+        known = _Issue(
+            mean_kw=mean_kw,
+            ceiling_kw=ceiling_kw,
+            scale_kw=self._scale_kw(first, self._steps),
+            widths_fraction=self._errors.widths_fraction(),
+            stale=stale,
+            known_until_s=self._known_until_s,
+            over_scenarios=self._means.over_scenarios,
+        )
         return Forecast(
             issued_at=now,
             step_s=self._step_s,
             valid_until=now + timedelta(seconds=self._validity_s),
-            signals=self._signals(mean_kw, low_kw, high_kw, stale),
+            signals=Signals(partial(self._signals, known)),
         )
 
     def _catch_up(self, now_s: float) -> None:
@@ -178,39 +202,41 @@ class ForecastingAgent:
 
     def _ceiling_kw(self, grid: TimeGrid) -> FloatArray:
         """Physical limit of each signal: its rating, and for the sun what the clearest sky could give."""
-        ceiling_kw = np.repeat(self._rated_kw[:, None], grid.steps, axis=1)
+        ceiling_kw = self._rated_over_horizon_kw.copy()
         if self._solar_rows:
             sun_kw = MAX_INDEX * self._setting.clear_sky(grid)
             ceiling_kw[self._solar_rows] = np.minimum(ceiling_kw[self._solar_rows], sun_kw)
         return ceiling_kw
 
-    def _widths_kw(self, first: int, stale: BoolArray) -> FloatArray:
-        fraction = self._errors.widths_fraction()
-        if stale.any():
-            fraction[:, stale] = fraction[:, stale, -1:]
-        widths_kw: FloatArray = fraction * self._scale_kw(first, self._steps)[:, :, None]
-        return widths_kw
-
-    def _signals(
-        self, mean_kw: FloatArray, low_kw: FloatArray, high_kw: FloatArray, stale: BoolArray
-    ) -> dict[str, Signal]:
+    def _signals(self, known: _Issue) -> dict[str, Signal]:
+        """Means with their quantiles. Depends on `known`, and on nothing that changes."""
+        below_kw, above_kw = self._widths_kw(known)
+        mean_kw = known.mean_kw
+        low_kw, high_kw = np.maximum(mean_kw - below_kw, 0.0), np.minimum(mean_kw + above_kw, known.ceiling_kw)
         for array in (mean_kw, low_kw, high_kw):
             array.setflags(write=False)
-        if not self._means.over_scenarios:
+        if not known.over_scenarios:
             mean_kw, low_kw, high_kw = mean_kw[:, :, 0], low_kw[:, :, 0], high_kw[:, :, 0]
         return {
             signal.name: Signal(mean=mean_kw[row], low=low_kw[row], high=high_kw[row], method=label)
-            for row, (signal, label) in enumerate(zip(self.signals, self._labels(stale), strict=True))
+            for row, (signal, label) in enumerate(zip(self.signals, self._labels(known), strict=True))
             if label
         }
 
-    def _labels(self, stale: BoolArray) -> Sequence[str]:
+    def _widths_kw(self, known: _Issue) -> FloatArray:
+        fraction, stale = known.widths_fraction(), known.stale
+        if stale.any():
+            fraction[:, stale] = fraction[:, stale, -1:]
+        widths_kw: FloatArray = fraction * known.scale_kw[:, :, None]
+        return widths_kw
+
+    def _labels(self, known: _Issue) -> Sequence[str]:
         """The method of each signal; empty where it was never seen."""
-        if not stale.any():
+        if not known.stale.any():
             return self._methods
         labels = list(self._methods)
-        for row in np.flatnonzero(stale):
-            seen_s = self._known_until_s[row]
+        for row in np.flatnonzero(known.stale):
+            seen_s = known.known_until_s[row]
             labels[row] = expired(datetime.fromtimestamp(seen_s, UTC)) if np.isfinite(seen_s) else ""
         return labels
 

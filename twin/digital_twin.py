@@ -122,17 +122,20 @@ class DigitalTwin:
 def asset_state(parts: Instrument, name: str, snapshot: Snapshot) -> AssetState:
     """One device from its readings: complete and fresh, or BAD with a reason. Never raises for what is missing."""
     values: dict[str, Num] = {}
-    worst, reason, oldest = Quality.GOOD, "", snapshot.now
+    readings, good = snapshot.readings, Quality.GOOD
+    worst, reason, now = good, "", snapshot.now
+    oldest = now
     for short, full in parts.points:
-        reading = snapshot.readings.get(full)
+        reading = readings.get(full)
         if reading is None:
             worst, reason = Quality.BAD, f"{full} was never read"
             continue
         values[short] = reading.value
-        oldest = min(oldest, reading.at)
-        if reading.quality is not Quality.GOOD and worst is not Quality.BAD:
+        if reading.at is not oldest:  # those of one instant share it, and need no comparison
+            oldest = min(oldest, reading.at)
+        if reading.quality is not good and worst is not Quality.BAD:
             worst, reason = reading.quality, f"{full}: {reading.reason}"
-    age_s = (snapshot.now - oldest).total_seconds()
+    age_s = 0.0 if oldest is now else (now - oldest).total_seconds()
     if age_s > parts.max_age_s:
         worst, reason = Quality.BAD, f"newest values are {age_s:.0f} s old, older than {parts.max_age_s:.0f} s"
     if name in snapshot.lost:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -27,6 +27,32 @@ class Signal:
     """90% quantile."""
     method: str
     """Forecaster that made it, for example `clear_sky_persistence`."""
+
+
+class Signals(Mapping[str, Signal]):
+    """Signals by name, put together when somebody first looks at them: most forecasts of a simulation are not read.
+
+    `make` has to be pure, on what was known when the forecast was issued: it may be called late, or twice by two
+    threads at once.
+    """
+
+    def __init__(self, make: Callable[[], Mapping[str, Signal]]) -> None:
+        self._make = make
+        self._made: Mapping[str, Signal] | None = None
+
+    def _all(self) -> Mapping[str, Signal]:
+        if self._made is None:
+            self._made = self._make()
+        return self._made
+
+    def __getitem__(self, name: str) -> Signal:
+        return self._all()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._all())
+
+    def __len__(self) -> int:
+        return len(self._all())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

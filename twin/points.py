@@ -52,6 +52,7 @@ def good_readings(values: Mapping[str, Num], at: datetime) -> dict[str, Reading]
     return readings
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
     """The frozen process image of one cycle. A point that was never read is absent."""
@@ -68,6 +69,7 @@ class Snapshot:
         return None if reading is None else (self.now - reading.at).total_seconds()
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
     """A setpoint for one device, which the plant forgets at `valid_until`."""
@@ -97,6 +99,7 @@ class Outcome(Enum):
     """Nobody knows: no answer, or no link."""
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
     """A command and what became of it."""

@@ -41,6 +41,7 @@ class Labels(dict[str, str]):
         return point
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
     """The setpoint that a device holds, and until when."""

@@ -11,8 +11,10 @@ from twin.devices.base import Account, Group, Values
 from twin.flexibility import Flexibility
 from twin.numeric import Num
 from twin.points import Quality
+from twin.quick import quick
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssetState:
     """One device as the twin knows it."""
@@ -37,6 +39,7 @@ class AssetState:
         return self.quality is not Quality.BAD
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GridState:
     """The connection point, its contract and its prices now."""
@@ -83,6 +86,7 @@ class NetworkEstimate:
     """Measurements minus unknowns."""
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SiteState:
     """The whole site at `now`."""

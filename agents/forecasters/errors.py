@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 import numpy.typing as npt
 
@@ -18,7 +21,9 @@ CALIBRATION_RATE = 0.01
 """How fast a quantile moves when it is missed too often or too seldom: by a tenth in a day at twice the share."""
 SIDES = np.array([-1.0, 1.0])[:, None, None, None]
 """Sign of an error that lies beyond the lower, and beyond the upper quantile."""
-FACTOR_BOUNDS = (1.0, 6.0)
+FACTOR_MISSED, FACTOR_HELD = np.exp(CALIBRATION_RATE * (1.0 - TAIL_SHARE)), np.exp(-CALIBRATION_RATE * TAIL_SHARE)
+"""What a quantile's distance is multiplied with after the truth lay beyond it, and after it did not."""
+LEAST_FACTOR, MOST_FACTOR = 1.0, 6.0
 PRIOR_COUNT = 8.0
 """The prior weighs as much as this many compared intervals."""
 LOWEST_SCALE_SHARE = 0.005
@@ -82,13 +87,19 @@ class RunningErrors:
 
     def _calibrate(self, error_kw: FloatArray, scale_kw: FloatArray, use: BoolArray) -> None:
         width_kw = self._factors * (self._error_kw / self._scale_kw * scale_kw[:, None, None])
-        missed = SIDES * error_kw > width_kw
-        factors = self._factors * np.exp(CALIBRATION_RATE * use * (missed - TAIL_SHARE))
-        self._factors = np.minimum(np.maximum(factors, FACTOR_BOUNDS[0]), FACTOR_BOUNDS[1])
+        change = np.where(SIDES * error_kw > width_kw, FACTOR_MISSED, FACTOR_HELD)
+        factors = np.where(use, self._factors * change, self._factors)
+        self._factors = np.minimum(np.maximum(factors, LEAST_FACTOR), MOST_FACTOR)
 
-    def widths_fraction(self) -> FloatArray:
-        """Distances of the 10% and the 90% quantile from the mean, ``(2, signals, steps, scenarios)``, of the scale."""
-        return self._between(self._factors * (self._error_kw / self._scale_kw))
+    def widths_fraction(self) -> Callable[[], FloatArray]:
+        """Distances of the 10% and the 90% quantile from the mean, ``(2, signals, steps, scenarios)``, of the scale.
+
+        As they are now, however late they are asked for: what is learnt replaces arrays and changes none.
+        """
+        return partial(self._widths_fraction, self._factors, self._error_kw, self._scale_kw)
+
+    def _widths_fraction(self, factors: FloatArray, error_kw: FloatArray, scale_kw: FloatArray) -> FloatArray:
+        return self._between(factors * (error_kw / scale_kw))
 
 
 def leads(steps: int) -> npt.NDArray[np.int64]:

@@ -64,12 +64,12 @@ class IntervalMeans:
         """The open interval, as far as it was seen."""
         if self.number is None or not any(self._counts):
             return None
-        counts = np.array(self._counts, dtype=np.float64)[:, None]
         self.over_scenarios = self.over_scenarios or any(isinstance(kw, np.ndarray) for kw in self._sums)
-        mean_kw = as_rows(self._sums) / np.maximum(counts, 1.0)
+        mean_kw = as_rows([kw / max(count, 1) for kw, count in zip(self._sums, self._counts, strict=True)])
         # Whatever a device may send as a number: one that is none must not stay in any memory.
-        known = (counts[:, 0] > 0.0) & np.isfinite(mean_kw).all(axis=1)
-        mean_kw = np.where(known[:, None], mean_kw, 0.0)
+        known = (np.array(self._counts) > 0) & np.isfinite(mean_kw).all(axis=1)
+        if not known.all():
+            mean_kw = np.where(known[:, None], mean_kw, 0.0)
         return Interval(number=self.number, mean_kw=mean_kw, known=known, seen_s=np.array(self._seen_s))
 
 

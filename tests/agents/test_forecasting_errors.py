@@ -39,7 +39,7 @@ def test_between_leads_widths_are_interpolated() -> None:
 
 
 def test_before_anything_was_judged_the_prior_stands_on_both_sides() -> None:
-    assert errors().widths_fraction() == pytest.approx(np.full((2, 1, STEPS, 1), 0.2 * 1.61))
+    assert errors().widths_fraction()() == pytest.approx(np.full((2, 1, STEPS, 1), 0.2 * 1.61))
 
 
 def test_each_lead_learns_from_forecasts_of_that_lead_only() -> None:
@@ -50,7 +50,7 @@ def test_each_lead_learns_from_forecasts_of_that_lead_only() -> None:
         course[:, 0] = 0.0
         running.issued(now, course, SEEN)
         running.learn(interval(now, 0.0), RATED_KW)
-    widths = running.widths_fraction()[:, 0, :, 0]
+    widths = running.widths_fraction()()[:, 0, :, 0]
     assert widths[:, 0].max() < 0.02
     assert widths[0, 1:].min() > 0.25
 
@@ -64,7 +64,7 @@ def test_what_cannot_be_judged_teaches_nothing(reason: str) -> None:
             running.issued(now, expect(900.0), np.array([reason != "not judged"]))
         scale_kw = np.array([1.0]) if reason == "too dark" else RATED_KW
         running.learn(interval(now, 0.0, known=reason != "not known"), scale_kw)
-    assert (running.widths_fraction() == before).all()
+    assert (running.widths_fraction()() == before()).all()
 
 
 def test_quantiles_of_lopsided_errors_are_missed_alike_on_both_sides() -> None:
@@ -72,7 +72,7 @@ def test_quantiles_of_lopsided_errors_are_missed_alike_on_both_sides() -> None:
     rng, running, missed = np.random.default_rng(1), errors(0.05), []
     for now in range(6000):
         running.issued(now, expect(500.0), SEEN)
-        below, above = running.widths_fraction()[:, 0, 0, 0] * 1000.0
+        below, above = running.widths_fraction()()[:, 0, 0, 0] * 1000.0
         truth = 600.0 - rng.exponential(100.0)
         missed.append((truth < 500.0 - below, truth > 500.0 + above))
         running.learn(interval(now, truth), RATED_KW)

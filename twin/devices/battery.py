@@ -11,10 +11,12 @@ from annotated_types import Ge, Gt, Le, Lt
 from twin.devices.base import DEVICES, STRICT, Account, Drive, Group, Step, Values
 from twin.flexibility import Store
 from twin.numeric import Num, clip, larger, smaller, where
+from twin.quick import quick
 from twin.units import SECONDS_PER_HOUR
 from twin.weather import Weather
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatteryState:
     """What the cells hold."""
