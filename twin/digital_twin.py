@@ -10,6 +10,7 @@ from typing import Any, Literal, cast
 from twin import demand_interval
 from twin.devices.base import Device
 from twin.devices.grid_connection import GridConnection
+from twin.errors import PowerFlowError
 from twin.network.estimate import Estimator, Measurement
 from twin.numeric import Num, any_true, first
 from twin.points import Quality, Reading, Snapshot
@@ -19,6 +20,8 @@ from twin.state import AssetState, GridState, NetworkEstimate, SiteState
 from twin.units import SECONDS_PER_HOUR
 
 Power = Literal["p_kw", "q_kvar"]
+OUTLIER_SIGMAS = 3.0
+"""Beyond this, a meter and the estimate differ by more than noise explains."""
 POWERS: tuple[Power, ...] = ("p_kw", "q_kvar")
 SLACK_POWERS: tuple[tuple[Literal["slack_p_kw", "slack_q_kvar"], Power], ...] = (
     ("slack_p_kw", "p_kw"),
@@ -116,7 +119,10 @@ class DigitalTwin:
     def _estimate(self, snapshot: Snapshot) -> NetworkEstimate | None:
         if self._estimator is None:
             return None
-        return self._estimator.estimate(measurements(self._site, snapshot))
+        try:
+            return self._estimator.estimate(measurements(self._site, snapshot))
+        except PowerFlowError:
+            return None  # Nonsense from the meters must not stop control: it goes on without an estimate.
 
 
 def asset_state(parts: Instrument, name: str, snapshot: Snapshot) -> AssetState:
@@ -166,7 +172,8 @@ def connection_power(
     """Import at the connection point: metered, else inferred from every device, else bad."""
     reading = snapshot.readings.get(f"{site.grid}.p_kw")
     if site.grid not in snapshot.lost and usable(reading, snapshot.now, site.telemetry.max_age_s):
-        return cast(Reading, reading).value, Quality.GOOD, ""
+        sigma_kw = site.telemetry.power_sigma_fraction * site.devices[cast(str, site.grid)].rated_kw
+        return reconciled_kw(cast(Reading, reading).value, sigma_kw, network), Quality.GOOD, ""
     why = snapshot.lost.get(cast(str, site.grid), "the grid meter's value is missing, bad or stale")
     losses_kw = network.losses_kw if network else 0.0
     inferred_kw = sum_of(asset.p_kw for asset in assets.values()) + losses_kw
@@ -174,6 +181,17 @@ def connection_power(
     if blind:
         return inferred_kw, Quality.BAD, f"{why}; and {', '.join(blind)} cannot be read either"
     return inferred_kw, Quality.SUSPECT, f"{why}; inferred from all devices"
+
+
+def reconciled_kw(metered_kw: Num, sigma_kw: float, network: NetworkEstimate | None) -> Num:
+    """The import as all meters together have it, which is less noisy than one of them.
+
+    Where that disagrees with the connection's own meter by more than noise can explain, some other
+    meter lies, and this one is believed.
+    """
+    if network is None or abs(first(metered_kw) - network.slack_p_kw) > OUTLIER_SIGMAS * sigma_kw:
+        return metered_kw
+    return network.slack_p_kw
 
 
 def measurements(site: Site, snapshot: Snapshot) -> tuple[Measurement, ...]:

@@ -79,6 +79,9 @@ class NetworkEstimate:
 
     buses: Mapping[str, BusEstimate]
     branches: Mapping[str, BranchEstimate]
+    slack_p_kw: float
+    """From the grid, or the grid-forming device, into the network; positive is import."""
+    sigma_slack_p_kw: float
     losses_kw: float
     chi_square: float
     """Weighted sum of squared residuals; its expectation is the number of redundant measurements."""

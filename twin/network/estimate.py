@@ -159,12 +159,15 @@ class Estimator:
         loading, row = flow.loading_fraction.tolist(), self._row
         buses = {bus: row["v_pu", bus] for bus in self._power_flow.buses}
         branches = {branch: row["branch_p_kw", branch] for branch in self._power_flow.branches}
+        slack = row["slack_p_kw", ""]
         return NetworkEstimate(
             buses={bus: BusEstimate(v_pu=value[at], sigma_v_pu=sigma[at]) for bus, at in buses.items()},
             branches={
                 branch: BranchEstimate(p_kw=value[at], sigma_p_kw=sigma[at], loading_fraction=fraction)
                 for (branch, at), fraction in zip(branches.items(), loading, strict=True)
             },
+            slack_p_kw=value[slack],
+            sigma_slack_p_kw=sigma[slack],
             losses_kw=value[-1],
             chi_square=fit.chi_square,
             redundancy=round(fit.redundancy),
