@@ -20,8 +20,9 @@ from twin.state import AssetState, GridState, NetworkEstimate, SiteState
 from twin.units import SECONDS_PER_HOUR
 
 Power = Literal["p_kw", "q_kvar"]
-OUTLIER_SIGMAS = 3.0
-"""Beyond this, a meter and the estimate differ by more than noise explains."""
+OUTLIER_SIGMAS = 5.0
+"""Beyond this, a meter and the estimate differ by more than noise ever explains; a lie that stays below it moves the
+import by less than the margin of the contract."""
 POWERS: tuple[Power, ...] = ("p_kw", "q_kvar")
 SLACK_POWERS: tuple[tuple[Literal["slack_p_kw", "slack_q_kvar"], Power], ...] = (
     ("slack_p_kw", "p_kw"),
