@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from agents.forecasting import ForecastingAgent
 from controllers.base import Rule
@@ -12,11 +13,13 @@ from controllers.decide import Decision, decide
 from controllers.fallback import Rung, rung_of, safe_decision, why
 from controllers.fleet import fleet_of
 from controllers.guard import Guarded, guard
+from controllers.resolve import Resolution
 from controllers.situation import look
 from twin.clock import stopwatch_s
 from twin.digital_twin import DigitalTwin
 from twin.errors import RecordError
 from twin.forecast import Forecast
+from twin.lazy_words import LazyWords
 from twin.plant import Plant
 from twin.points import Command, Receipt, Snapshot
 from twin.quick import quick
@@ -127,7 +130,7 @@ class ControlAgent:
 
     def _commands(self, guarded: Guarded, state: SiteState, decision: Decision) -> Iterator[Command]:
         """One for each asset that can hear; what is lost releases itself when its last command expires."""
-        because = {item.group: f"{item.rule}: {item.reason}" for item in decision.resolutions}
+        because = {item.group: LazyWords(partial(_because, item)) for item in decision.resolutions}
         because_clipped = {clip.device: f"guard: {clip.reason}" for clip in guarded.clips}
         valid_until = state.now + self._validity
         for member in self._fleet.members:
@@ -137,8 +140,12 @@ class ControlAgent:
                     setpoint=member.setpoint,
                     value=guarded.setpoints[member.name],
                     valid_until=valid_until,
-                    reason=because_clipped.get(member.name) or because.get(member.group, ""),
+                    reason=because_clipped.get(member.name, because.get(member.group, "")),
                 )
+
+
+def _because(item: Resolution) -> str:
+    return f"{item.rule}: {item.reason}"
 
 
 class _Watch:

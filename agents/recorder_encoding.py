@@ -156,7 +156,7 @@ def _resolution_to(item: Resolution) -> Json:
         "group": item.group.value,
         "value_kw": plain(item.value_kw),
         "rule": item.rule,
-        "reason": item.reason,
+        "reason": str(item.reason),
         "proposals": [_proposal_to(proposal) for proposal in item.proposals],
     }
 
@@ -169,7 +169,7 @@ def _resolution_from(item: Json) -> Resolution:
 
 
 def _proposal_to(item: Proposal) -> Json:
-    found: Json = {"rule": item.rule, "priority": item.priority, "reason": item.reason}
+    found: Json = {"rule": item.rule, "priority": item.priority, "reason": str(item.reason)}
     if item.wish_kw is not None:
         found["wish_kw"] = plain(item.wish_kw)
     if not _is(item.min_kw, -UNBOUNDED):
@@ -200,7 +200,7 @@ def _clip_to(item: Clip) -> Json:
         "device": item.device,
         "asked_kw": plain(item.asked_kw),
         "allowed_kw": plain(item.allowed_kw),
-        "reason": item.reason,
+        "reason": str(item.reason),
     }
 
 
@@ -210,7 +210,7 @@ def _clip_from(item: Json) -> Clip:
 
 
 def _command_to(item: Command) -> list[Any]:
-    return [item.device, item.setpoint, plain(item.value), micros(item.valid_until), item.reason]
+    return [item.device, item.setpoint, plain(item.value), micros(item.valid_until), str(item.reason)]
 
 
 def _command_from(item: Sequence[Any]) -> Command:

@@ -140,7 +140,7 @@ class LiveView:
         table.add_column("rule")
         table.add_column("because", ratio=1)
         for line in cycle.decision.resolutions:
-            table.add_row(line.group.value, setpoint_words(line), line.rule, line.reason)
+            table.add_row(line.group.value, setpoint_words(line), line.rule, str(line.reason))
         for clip in cycle.guarded.clips:
             table.add_row("guard", clip.device, Text("clipped", style="red"), str(clip.reason))
         return table

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal, Protocol
 
 from controllers.situation import Situation
 from twin.devices.base import Group
+from twin.lazy_words import Words
 from twin.numeric import UNBOUNDED, Flag, Num
 from twin.quick import quick
 from twin.registry import Registry
@@ -36,7 +37,7 @@ class Proposal:
     max_kw: Num = NO_CEILING
     when: Flag = True
     """Scenarios in which it is made."""
-    reason: str
+    reason: Words
     """In plain words, with the numbers it rests on."""
 
 
@@ -45,6 +46,8 @@ class Rule(Protocol):
 
     groups: ClassVar[tuple[Group, ...]]
     """The groups that it speaks about."""
+    wishes: ClassVar[tuple[Group, ...]]
+    """Those of them for which it may have a wish; for the others it only sets bounds."""
     needs: ClassVar[Needs]
     """The kind of site on which it has a meaning."""
     example: ClassVar[Mapping[str, Any]]

@@ -51,6 +51,7 @@ def _wished_kw(rules: Sequence[Rule], situation: Situation) -> dict[Group, Num]:
     wished_kw = dict(situation.expected_kw)
     halls = situation.groups.get(Group.COMPUTE)
     if halls is not None:
-        wish, _ = wanted(halls, rank(_heard(rules, Group.COMPUTE, situation)))
+        wishing = [rule for rule in rules if Group.COMPUTE in rule.wishes]
+        wish, _ = wanted(halls, rank(_heard(wishing, Group.COMPUTE, situation)))
         wished_kw[Group.COMPUTE] = situation.contribution_kw(Group.COMPUTE, halls.power(wish))
     return wished_kw

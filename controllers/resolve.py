@@ -3,8 +3,8 @@
 In the order of priority each rule narrows the range that the rules above it have left, and where
 its bounds do not fit into that range they give way to its nearest end. Then the wish of the highest
 priority that has one is met as far as the range goes: bounds are stronger than wishes, whoever made
-them. The result is total, does not depend on the order in
-which proposals come, and names who decided.
+them. The result is total, does not depend on the order in which proposals come, and names who
+decided.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from controllers.base import NO_CEILING, NO_FLOOR, Proposal
 from controllers.situation import GroupState
 from twin.devices.base import Group
+from twin.lazy_words import Words
 from twin.numeric import Flag, Num, clip, count_true, first, where
 from twin.quick import quick
 
@@ -31,7 +32,7 @@ class Resolution:
     """In the group's own setpoint."""
     rule: str
     """Whose wish or bound it is; `nobody` where no rule asks for anything."""
-    reason: str
+    reason: Words
     proposals: Sequence[Proposal] = ()
     """All that were made, by falling priority."""
 

@@ -13,7 +13,7 @@ from twin.devices.base import Account, Device
 from twin.devices.battery import Battery
 from twin.devices.genset import Genset
 from twin.devices.grid_connection import GridConnection
-from twin.network.limits import NetworkLimits
+from twin.network.limits import KINDS, NetworkLimits
 from twin.numeric import Num, any_true, count_true, larger, largest_magnitude, ratio, smaller
 from twin.simulator import PlantStep
 from twin.site import Site
@@ -100,7 +100,7 @@ class Ledger:
         self._zone = site.location.zone
         self._lines = tuple(_line(name, device) for name, device in site.devices.items() if name != site.grid)
         self._sums: dict[str, Num] = defaultdict(float)
-        self._violations: dict[str, Num] = defaultdict(float)
+        self._violations: dict[str, Num] = defaultdict(float, dict.fromkeys(KINDS, 0.0))
         self._demand: demand_interval.DemandInterval | None = None
         self._peak_import_kw: Num = 0.0
         self._residual_kw = 0.0
@@ -170,8 +170,9 @@ class Ledger:
 
     def _book_violations(self, step: PlantStep) -> None:
         found = self._violations
-        for kind, flag in self._limits.violations(step.flow.v_pu, step.flow.loading_fraction).items():
-            found[kind] += count_true(flag)
+        if not self._limits.quiet(step.flow.v_pu, step.flow.loading_fraction):
+            for kind, flag in self._limits.violations(step.flow.v_pu, step.flow.loading_fraction).items():
+                found[kind] += count_true(flag)
         found["unserved"] += count_true(step.unserved_kw > 1e-6)
         if self._grid is None:
             found["surplus"] += count_true(step.unserved_kw < -1e-3)

@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Any
 
+from twin.lazy_words import Words
 from twin.numeric import Num
 from twin.quick import quick
 
@@ -79,7 +80,7 @@ class Command:
     """The setpoint's name with its unit, for example `p_kw`."""
     value: Num
     valid_until: datetime
-    reason: str = ""
+    reason: Words = ""
 
     @property
     def point(self) -> str:

@@ -17,7 +17,7 @@ import numpy as np
 
 from twin.devices.base import Device, Drive, Group, Step, Values
 from twin.network.power_flow import FlowResult, PowerFlow
-from twin.numeric import FloatArray, Num, any_true, clip, larger, smaller
+from twin.numeric import Num, any_true, clip, larger, smaller
 from twin.points import Command, Outcome, Receipt, Snapshot, good_readings
 from twin.quick import quick
 from twin.site import Site
@@ -100,8 +100,9 @@ class SimulatedPlant:
     def __init__(
         self, site: Site, weather: Weather, seeds: Sequence[int] = (0,), *, present_flow: bool = False
     ) -> None:
-        """With `present_flow`, each `read` solves the network for the instant it shows; without, voltages and
-        losses are those of the step before, which is all that a fast simulation needs."""
+        """With `present_flow`, each `read` solves the network for the instant it shows, and meters show voltage
+        and reactive power; without, they do not, and losses are those of the step before: all that a fast
+        simulation needs, in which nobody estimates the network."""
         self.site = site
         self._slack, self._on_grid = site.slack, site.grid is not None
         self._present_flow = present_flow
@@ -141,11 +142,12 @@ class SimulatedPlant:
         if self._present_flow:
             self._flow = self._solve(steps)
         slack, shown = self._slack, dict[str, Num]()
-        v_pu = self._flow.v_pu if self.scenarios > 1 else self._flow.v_pu.tolist()
         for name, step in steps.items():
-            self._show(shown, name, step.p_kw, step.q_kvar, v_pu, step.points)
+            self._show(shown, name, step.p_kw, step.points)
         slack_p_kw, slack_points = self._slack_picture(steps)
-        self._show(shown, slack, slack_p_kw, self._flow.slack_q_kvar, v_pu, slack_points)
+        self._show(shown, slack, slack_p_kw, slack_points)
+        if self._present_flow:
+            self._show_network(shown, steps)
         if self._on_grid:
             shown[self._labels[slack]["import_kwh"]] = self._import_kwh
         return Snapshot(now=now, readings=good_readings(shown, now))
@@ -256,13 +258,17 @@ class SimulatedPlant:
         former = self._step(name, self.site.devices[name], -left_over_kw, steps, 1.0)
         return former.p_kw, former.points
 
-    def _show(
-        self, shown: dict[str, Num], name: str, p_kw: Num, q_kvar: Num, v_pu: Sequence[Num] | FloatArray, points: Values
-    ) -> None:
+    def _show_network(self, shown: dict[str, Num], steps: Mapping[str, AnyStep]) -> None:
+        """Reactive power and voltage at every device."""
+        v_pu = self._flow.v_pu if self.scenarios > 1 else self._flow.v_pu.tolist()
+        q_kvar = {name: step.q_kvar for name, step in steps.items()} | {self._slack: self._flow.slack_q_kvar}
+        for name, value in q_kvar.items():
+            label = self._labels[name]
+            shown[label["q_kvar"]], shown[label["v_pu"]] = value, v_pu[self._bus[name]]
+
+    def _show(self, shown: dict[str, Num], name: str, p_kw: Num, points: Values) -> None:
         label = self._labels[name]
         shown[label["p_kw"]] = p_kw
-        shown[label["q_kvar"]] = q_kvar
-        shown[label["v_pu"]] = v_pu[self._bus[name]]
         for point, value in points.items():
             shown[label[point]] = value
 

@@ -12,6 +12,7 @@ from controllers.base import RULES, Needs, Proposal
 from controllers.rules.limits import MINUTES_PER_HOUR
 from controllers.situation import Situation
 from twin.devices.base import STRICT, Group
+from twin.lazy_words import LazyWords
 from twin.numeric import any_true, first, larger, ratio
 from twin.units import SECONDS_PER_HOUR
 
@@ -26,6 +27,7 @@ class BatteryReserve:
 
     __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
     groups: ClassVar[tuple[Group, ...]] = (Group.STORAGE,)
+    wishes: ClassVar[tuple[Group, ...]] = (Group.STORAGE,)
     needs: ClassVar[Needs] = "anything"
     example: ClassVar[Mapping[str, Any]] = {"rule": "battery_reserve", "priority": 90, "hold_up_minutes": 15}
 
@@ -40,10 +42,7 @@ class BatteryReserve:
         stores = situation.groups[group]
         load_kw = situation.load_kw
         above_kwh = stores.stored_kwh - load_kw * (self.hold_up_minutes / MINUTES_PER_HOUR)
-        held_minutes = MINUTES_PER_HOUR * ratio(first(stores.stored_kwh), first(load_kw))
-        reason = (
-            f"the batteries carry the present load for {held_minutes:.0f} min, {self.hold_up_minutes:.0f} min are kept"
-        )
+        reason = LazyWords(lambda: self._why(first(stores.stored_kwh), first(load_kw)))
         most_kw = larger(above_kwh, 0.0) * (SECONDS_PER_HOUR / max(TAPER_S, situation.period_s))
         kept = Proposal(rule=self.rule, priority=self.priority, group=group, min_kw=0.0 - most_kw, reason=reason)
         short = above_kwh < 0.0
@@ -53,4 +52,10 @@ class BatteryReserve:
         return (
             kept,
             Proposal(rule=self.rule, priority=self.priority, group=group, wish_kw=refill_kw, when=short, reason=reason),
+        )
+
+    def _why(self, stored_kwh: float, load_kw: float) -> str:
+        held_minutes = MINUTES_PER_HOUR * first(ratio(stored_kwh, load_kw))
+        return (
+            f"the batteries carry the present load for {held_minutes:.0f} min, {self.hold_up_minutes:.0f} min are kept"
         )

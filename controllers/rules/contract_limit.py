@@ -12,6 +12,7 @@ from controllers.base import RULES, Needs, Proposal
 from controllers.rules.limits import MINUTES_PER_HOUR, held
 from controllers.situation import ROUNDING_KW, Situation, margin_ratio
 from twin.devices.base import STRICT, Group
+from twin.lazy_words import LazyWords
 from twin.numeric import Num, any_true, first, larger
 
 START_SHARE = 0.5
@@ -32,6 +33,7 @@ class ContractLimit:
 
     __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
     groups: ClassVar[tuple[Group, ...]] = (Group.STORAGE, Group.COMPUTE, Group.GENSETS)
+    wishes: ClassVar[tuple[Group, ...]] = ()
     needs: ClassVar[Needs] = "grid"
     example: ClassVar[Mapping[str, Any]] = {"rule": "contract_limit", "priority": 100, "margin_fraction": 0.05}
 
@@ -53,7 +55,7 @@ class ContractLimit:
         limit_kw: Num = grid.contracted_import_kw * (1.0 - self.margin_fraction * margin_ratio(grid))
         if group is Group.GENSETS:
             return self._run_engines(situation, limit_kw)
-        reason = f"import stays below {first(limit_kw):,.0f} kW, {grid.contracted_import_kw:,.0f} kW is contracted"
+        reason = LazyWords(lambda: _why_held(first(limit_kw), grid.contracted_import_kw))
         if group is Group.COMPUTE:
             return (held(self.rule, self.priority, group, situation, limit_kw, reason),)
         # What slower halls can save is not asked of the batteries' last reserve, nor is what engines give already.
@@ -98,6 +100,10 @@ def _halls_give_kw(situation: Situation) -> Num:
         return 0.0
     slowed_kw = situation.contribution_kw(Group.COMPUTE, halls.min_p_kw)
     return situation.expected_kw[Group.COMPUTE] - slowed_kw
+
+
+def _why_held(limit_kw: float, contracted_kw: float) -> str:
+    return f"import stays below {limit_kw:,.0f} kW, {contracted_kw:,.0f} kW is contracted"
 
 
 def _why_engines(missing_kw: float, limit_kw: float) -> str:

@@ -12,6 +12,7 @@ from controllers.base import RULES, Needs, Proposal
 from controllers.rules.limits import held
 from controllers.situation import Situation
 from twin.devices.base import STRICT, Group
+from twin.lazy_words import LazyWords
 from twin.numeric import Num, first, larger, where
 from twin.units import SECONDS_PER_HOUR
 
@@ -32,6 +33,7 @@ class DemandPeak:
 
     __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
     groups: ClassVar[tuple[Group, ...]] = (Group.STORAGE, Group.COMPUTE)
+    wishes: ClassVar[tuple[Group, ...]] = ()
     needs: ClassVar[Needs] = "grid"
     example: ClassVar[Mapping[str, Any]] = {"rule": "demand_peak", "priority": 80, "target_kw": 900}
 
@@ -44,9 +46,11 @@ class DemandPeak:
         demand = situation.grid.demand
         ceiling_kw = larger(demand.billed_peak_kw, self.target_kw)
         allowance_kw, remaining_s = self._allowance(situation, ceiling_kw)
-        reason = (
-            f"at most {first(allowance_kw):,.0f} kW now, so that the interval, with {remaining_s / 60:.0f} min to go, "
-            f"ends on {first(ceiling_kw):,.0f} kW"
+        reason = LazyWords(
+            lambda: (
+                f"at most {first(allowance_kw):,.0f} kW now, so that the interval, with {remaining_s / 60:.0f} min "
+                f"to go, ends on {first(ceiling_kw):,.0f} kW"
+            )
         )
         return (held(self.rule, self.priority, group, situation, allowance_kw, reason),)
 

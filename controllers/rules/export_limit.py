@@ -11,6 +11,7 @@ from annotated_types import Ge, Le
 from controllers.base import NO_CEILING, NO_FLOOR, RULES, Needs, Proposal
 from controllers.situation import Situation, margin_ratio
 from twin.devices.base import STRICT, Group
+from twin.lazy_words import LazyWords, Words
 from twin.numeric import Num
 
 
@@ -21,6 +22,7 @@ class ExportLimit:
 
     __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
     groups: ClassVar[tuple[Group, ...]] = (Group.RENEWABLES, Group.STORAGE)
+    wishes: ClassVar[tuple[Group, ...]] = ()
     needs: ClassVar[Needs] = "grid"
     example: ClassVar[Mapping[str, Any]] = {"rule": "export_limit", "priority": 95, "margin_fraction": 0.05}
 
@@ -32,7 +34,7 @@ class ExportLimit:
     def propose(self, group: Group, situation: Situation) -> Sequence[Proposal]:
         grid = situation.grid
         limit_kw = grid.export_limit_kw * (1.0 - self.margin_fraction * margin_ratio(grid))
-        reason = f"export stays below {limit_kw:,.0f} kW, {grid.export_limit_kw:,.0f} kW is allowed"
+        reason = LazyWords(lambda: f"export stays below {limit_kw:,.0f} kW, {grid.export_limit_kw:,.0f} kW is allowed")
         room_kw = limit_kw + situation.import_without(group) - situation.engines_kw
         if group is Group.STORAGE:
             return (self._proposal(group, reason, 0.0 - room_kw, NO_CEILING),)
@@ -41,7 +43,7 @@ class ExportLimit:
             room_kw = room_kw + stores.max_p_kw - stores.free_p_kw
         return (self._proposal(group, reason, NO_FLOOR, room_kw),)
 
-    def _proposal(self, group: Group, reason: str, min_kw: Num, max_kw: Num) -> Proposal:
+    def _proposal(self, group: Group, reason: Words, min_kw: Num, max_kw: Num) -> Proposal:
         return Proposal(
             rule=self.rule, priority=self.priority, group=group, min_kw=min_kw, max_kw=max_kw, reason=reason
         )

@@ -26,6 +26,7 @@ class GpuShift:
 
     __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
     groups: ClassVar[tuple[Group, ...]] = (Group.COMPUTE,)
+    wishes: ClassVar[tuple[Group, ...]] = (Group.COMPUTE,)
     needs: ClassVar[Needs] = "grid"
     example: ClassVar[Mapping[str, Any]] = {
         "rule": "gpu_shift",

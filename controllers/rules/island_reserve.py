@@ -23,6 +23,7 @@ class IslandReserve:
 
     __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
     groups: ClassVar[tuple[Group, ...]] = (Group.COMPUTE, Group.GENSETS)
+    wishes: ClassVar[tuple[Group, ...]] = (Group.GENSETS,)
     needs: ClassVar[Needs] = "island"
     example: ClassVar[Mapping[str, Any]] = {
         "rule": "island_reserve",

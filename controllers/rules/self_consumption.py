@@ -21,6 +21,7 @@ class SelfConsumption:
 
     __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
     groups: ClassVar[tuple[Group, ...]] = (Group.STORAGE,)
+    wishes: ClassVar[tuple[Group, ...]] = (Group.STORAGE,)
     needs: ClassVar[Needs] = "grid"
     example: ClassVar[Mapping[str, Any]] = {"rule": "self_consumption", "priority": 40}
 

@@ -73,6 +73,7 @@ class Probe:
     """Wishes something below every rule, so that its bounds show; so far below that no rule is outvoted."""
 
     groups: ClassVar[tuple[Group, ...]] = tuple(Group)
+    wishes: ClassVar[tuple[Group, ...]] = tuple(Group)
     needs: ClassVar[Needs] = "anything"
     example: ClassVar[Mapping[str, Any]] = {}
     wish_kw: float
@@ -152,7 +153,7 @@ def test_it_proposes_for_its_groups_only_and_gives_a_reason(
         assert resolution.group in rule.groups or not resolution.proposals
         for item in resolution.proposals:
             assert (item.rule, item.group) == (name, resolution.group)
-            assert item.reason.strip()
+            assert str(item.reason).strip()
             assert not any(np.isnan(value) for value in (item.wish_kw, item.min_kw, item.max_kw) if value is not None)
 
 

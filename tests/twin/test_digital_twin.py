@@ -33,7 +33,7 @@ MAX_AGE_S = CAMPUS.telemetry.max_age_s
 
 def plant(seeds: tuple[int, ...] = (0,), site: Site = CAMPUS) -> SimulatedPlant:
     grid = TimeGrid(start=NOON, step_s=900.0, steps=4)
-    return SimulatedPlant(site, read_weather(site.weather, site.location, grid, CAMPUS_FILE), seeds)
+    return SimulatedPlant(site, read_weather(site.weather, site.location, grid, CAMPUS_FILE), seeds, present_flow=True)
 
 
 @cache

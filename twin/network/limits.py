@@ -13,6 +13,9 @@ TOLERANCE = 1e-6
 """Of the limit: a value that stands exactly on it is no violation, whatever its last digits."""
 
 
+KINDS = ("under_voltage", "over_voltage", "line_loading", "transformer_loading")
+
+
 class NetworkLimits:
     """The limits of one topology as arrays, for code that asks at every step."""
 
@@ -21,6 +24,13 @@ class NetworkLimits:
         self._min_v_pu = np.array([bus.min_v_pu for bus in buses]) * (1 - TOLERANCE)
         self._max_v_pu = np.array([bus.max_v_pu for bus in buses]) * (1 + TOLERANCE)
         self._lines = len(topology.lines)
+
+    def quiet(self, v_pu: FloatArray, loading_fraction: FloatArray) -> bool:
+        """Whether nothing is violated anywhere, in any scenario: nearly every step of a simulation."""
+        by_bus = v_pu.T
+        if loading_fraction.max(initial=0.0) > 1 + TOLERANCE:
+            return False
+        return bool((by_bus >= self._min_v_pu).all() and (by_bus <= self._max_v_pu).all())
 
     def violations(self, v_pu: FloatArray, loading_fraction: FloatArray) -> Mapping[str, Flag]:
         """Kind → whether it occurs anywhere, per scenario; arrays in the order of the site file, lines first."""
