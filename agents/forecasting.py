@@ -28,6 +28,8 @@ from twin.state import SiteState
 from twin.timegrid import TimeGrid, floor_to
 from twin.units import SECONDS_PER_HOUR
 
+SCORING_PERIOD_S = 3600.0
+"""Errors of neighbouring quarters of an hour are nearly the same: one in an hour teaches as much as all."""
 PERIODS_OF_VALIDITY = 2
 """A forecast outlives one renewal that did not come; so does what was observed last."""
 
@@ -77,6 +79,7 @@ class ForecastingAgent:
         self.signals: Sequence[SignalSpec] = signals_of(site)
         self._step_s = control.forecast_step_s if step_s is None else step_s
         self._period_s = control.forecast_period_s
+        self._scored_every = max(round(SCORING_PERIOD_S / self._step_s), 1)
         self._validity_s = PERIODS_OF_VALIDITY * max(self._period_s, self._step_s)
         self._steps = math.ceil(control.forecast_horizon_h * SECONDS_PER_HOUR / self._step_s)
         self._setting = Setting(site=site, step_s=self._step_s, clear_sky=ClearSkyTable(site, self._step_s))
@@ -124,7 +127,8 @@ class ForecastingAgent:
             self._learn(finished)
 
     def _learn(self, finished: Interval) -> None:
-        self._errors.learn(finished, self._scale_kw(finished.number, 1)[:, 0])
+        if finished.number % self._scored_every == 0:
+            self._errors.learn(finished, self._scale_kw(finished.number, 1)[:, 0])
         self._hand_over(finished)
 
     def _hand_over(self, interval: Interval) -> None:

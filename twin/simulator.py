@@ -116,6 +116,7 @@ class SimulatedPlant:
         self._held = {name: Held(value=device.free_setpoint, valid_until=None) for name, device in site.devices.items()}
         self._bus = {name: self.power_flow.buses.index(device.bus) for name, device in site.devices.items()}
         self._labels = {name: Labels(name) for name in site.devices}
+        self._followed: dict[str, Num] = {name: held.value for name, held in self._held.items()}
         self._now = weather.grid.start
         self._move_to(0)
         self._flow = self._solve(self._walk(1.0))
@@ -132,9 +133,13 @@ class SimulatedPlant:
 
     def setpoint(self, name: str) -> Num:
         """What a device follows at present: its command, or its safe setpoint once that has expired."""
-        held = self._held[name]
-        expired = held.valid_until is not None and held.valid_until <= self._now
-        return self.site.devices[name].safe_setpoint if expired else held.value
+        return self._followed[name]
+
+    def _drop_expired(self) -> None:
+        """The dead-man of every device: what was not renewed in time is forgotten."""
+        for name, held in self._held.items():
+            if held.valid_until is not None and held.valid_until <= self._now:
+                self._followed[name] = self.site.devices[name].safe_setpoint
 
     def read(self, now: datetime) -> Snapshot:
         """What every meter shows, without noise, under present inputs."""
@@ -156,6 +161,8 @@ class SimulatedPlant:
         """Every command is taken; what a device cannot do shows in its power."""
         for command in commands:
             self._held[command.device] = Held(value=command.value, valid_until=command.valid_until)
+            self._followed[command.device] = command.value
+        self._drop_expired()
         return tuple(Receipt(command=item, outcome=Outcome.APPLIED, read_back=item.value) for item in commands)
 
     def close(self) -> None:
@@ -169,6 +176,7 @@ class SimulatedPlant:
             self._states[name] = step.state
         self._flow = flow
         self._now = start + timedelta(seconds=step_s)
+        self._drop_expired()
         self._move_to(int((self._now - self.grid.start).total_seconds() / self.grid.step_s))
         import_kw = flow.slack_p_kw if self._on_grid else 0.0
         self._import_kwh = self._import_kwh + larger(import_kw, 0.0) * step_s / SECONDS_PER_HOUR
@@ -188,7 +196,7 @@ class SimulatedPlant:
         steps = dict[str, AnyStep]()
         for name, device, serves in self._ordinary:
             served = [steps[other] for other in serves] if serves else ()
-            steps[name] = device.step(self._states[name], self.setpoint(name), self._present[name], served, step_s)
+            steps[name] = device.step(self._states[name], self._followed[name], self._present[name], served, step_s)
         return steps
 
     def _step(
