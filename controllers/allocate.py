@@ -18,6 +18,8 @@ from twin.numeric import Flag, Num, any_true, clip, larger, ratio, where
 LET_GO = 0.9
 """An engine that runs is stopped only when those before it can do without it below this part of their power."""
 
+LIMITED = (Group.RENEWABLES, Group.COMPUTE)
+"""Groups whose setpoint is a limit: with the highest one, every member has its own rated power."""
 Tier = Sequence[Num]
 """What each member can take, in the order of the members."""
 
@@ -48,7 +50,9 @@ def allocate(members: GroupState, value_kw: Num, situation: Situation) -> Mappin
     names = [member.name for member in members.members]
     rated = [member.rated_kw for member in members.members]
     assets, ranges = situation.state.assets, members.ranges_kw
-    if members.group is Group.STORAGE:
+    if members.group in LIMITED and not any_true(value_kw < members.highest_kw):
+        shares: Sequence[Num] = rated  # nothing is held back
+    elif members.group is Group.STORAGE:
         shares = _over_stores(value_kw, ranges)
     elif members.group is Group.GENSETS:
         shares = _over_engines(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 from twin.devices.base import Device, Group
@@ -38,9 +39,11 @@ class Fleet:
     groups: Mapping[Group, tuple[Steerable, ...]]
     """In the order of decision; groups without members are left out."""
 
-    @property
-    def members(self) -> tuple[Steerable, ...]:
-        return tuple(member for members in self.groups.values() for member in members)
+    members: tuple[Steerable, ...] = field(init=False)
+    """All of them, in the order of decision."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "members", tuple(chain.from_iterable(self.groups.values())))
 
 
 def fleet_of(site: Site) -> Fleet:

@@ -50,13 +50,13 @@ class DigitalTwin:
     """Assimilates one snapshot a cycle. Holds what the meters do not: the demand interval."""
 
     def __init__(self, site: Site, estimator: Estimator | None = None) -> None:
-        self._site = site
+        self._site, self._grid = site, site.grid
         self._estimator = estimator
         telemetry = site.telemetry
         self._instruments = {
             name: instrument(name, device, telemetry.max_age_by_device_s.get(name, telemetry.max_age_s))
             for name, device in site.devices.items()
-            if name != site.grid
+            if name != self._grid
         }
         self._demand: demand_interval.DemandInterval | None = None
         self._metered_until: datetime | None = None
@@ -66,7 +66,7 @@ class DigitalTwin:
         """The state of the site at the snapshot's instant."""
         assets = {name: asset_state(parts, name, snapshot) for name, parts in self._instruments.items()}
         network = self._estimate(snapshot) if self._estimator else None
-        grid = self._grid_state(snapshot, assets, network) if self._site.grid else None
+        grid = self._grid_state(snapshot, assets, network) if self._grid else None
         return SiteState(
             now=snapshot.now,
             assets=assets,
@@ -80,7 +80,7 @@ class DigitalTwin:
         self, snapshot: Snapshot, assets: Mapping[str, AssetState], network: NetworkEstimate | None
     ) -> GridState:
         site = self._site
-        grid = cast(GridConnection, site.devices[cast(str, site.grid)])
+        grid = cast(GridConnection, site.devices[cast(str, self._grid)])
         import_kw, quality, reason = connection_power(site, snapshot, assets, network)
         local = snapshot.now.astimezone(site.location.zone)
         self._meter_demand(grid, snapshot, import_kw, local)
@@ -109,7 +109,7 @@ class DigitalTwin:
 
     def _mean_import_kw(self, snapshot: Snapshot, import_kw: Num, seconds: float) -> Num:
         """Mean import since the last cycle: from the meter's energy counter, or the present power without one."""
-        reading = snapshot.readings.get(f"{self._site.grid}.import_kwh")
+        reading = snapshot.readings.get(f"{self._grid}.import_kwh")
         fresh = usable(reading, snapshot.now, self._site.telemetry.max_age_s)
         counter_kwh = cast(Reading, reading).value if fresh else None
         before_kwh, self._counter_kwh = self._counter_kwh, counter_kwh
@@ -171,11 +171,12 @@ def connection_power(
     site: Site, snapshot: Snapshot, assets: Mapping[str, AssetState], network: NetworkEstimate | None
 ) -> tuple[Num, Quality, str]:
     """Import at the connection point: metered, else inferred from every device, else bad."""
-    reading = snapshot.readings.get(f"{site.grid}.p_kw")
-    if site.grid not in snapshot.lost and usable(reading, snapshot.now, site.telemetry.max_age_s):
-        sigma_kw = site.telemetry.power_sigma_fraction * site.devices[cast(str, site.grid)].rated_kw
+    grid = cast(str, site.grid)
+    reading = snapshot.readings.get(f"{grid}.p_kw")
+    if grid not in snapshot.lost and usable(reading, snapshot.now, site.telemetry.max_age_s):
+        sigma_kw = site.telemetry.power_sigma_fraction * site.devices[grid].rated_kw
         return reconciled_kw(cast(Reading, reading).value, sigma_kw, network), Quality.GOOD, ""
-    why = snapshot.lost.get(cast(str, site.grid), "the grid meter's value is missing, bad or stale")
+    why = snapshot.lost.get(grid, "the grid meter's value is missing, bad or stale")
     losses_kw = network.losses_kw if network else 0.0
     inferred_kw = sum_of(asset.p_kw for asset in assets.values()) + losses_kw
     blind = [name for name, asset in assets.items() if not asset.reliable]

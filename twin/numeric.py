@@ -49,9 +49,9 @@ def clip(value: Num, low: Num, high: Num) -> Num:
 
 def where(condition: Flag, yes: Num, no: Num) -> Num:
     """`yes` where `condition` holds, `no` elsewhere; both are already computed."""
-    if isinstance(condition, np.ndarray):
-        return np.where(condition, yes, no)
-    return yes if condition else no
+    if type(condition) is bool:
+        return yes if condition else no
+    return np.where(condition, yes, no) if isinstance(condition, np.ndarray) else yes if condition else no
 
 
 def ratio(numerator: Num, denominator: Num, otherwise: Num = 0.0) -> Num:
@@ -64,7 +64,7 @@ def ratio(numerator: Num, denominator: Num, otherwise: Num = 0.0) -> Num:
 
 def any_true(flag: Flag) -> bool:
     """Whether `flag` holds in at least one scenario."""
-    return bool(flag.any()) if isinstance(flag, np.ndarray) else bool(flag)
+    return flag if type(flag) is bool else bool(np.any(flag))
 
 
 def count_true(flag: Flag) -> Num:
@@ -79,4 +79,6 @@ def largest_magnitude(value: Num) -> float:
 
 def first(value: Num) -> float:
     """The value of the first scenario, for people and logs."""
+    if type(value) is float:
+        return value
     return float(value.flat[0]) if isinstance(value, np.ndarray) else float(value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from itertools import product
 from typing import Annotated, Any, ClassVar, Literal
 from zoneinfo import ZoneInfo
@@ -47,9 +48,9 @@ class TariffPeriod:
         return hour_h >= self.from_hour or hour_h < self.to_hour
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Tariff:
-    """What energy and peaks cost, in local time."""
+    """What energy and peaks cost, in local time. Equal only to itself, so that prices can be remembered cheaply."""
 
     __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
 
@@ -72,8 +73,7 @@ class Tariff:
 
     def price_per_kwh(self, local: datetime) -> float:
         """Price of imported energy at a local instant."""
-        month, weekday, hour_h = local.month, local.weekday() < 5, local.hour + local.minute / 60.0
-        return next(period.price_per_kwh for period in self.periods if period.covers(month, weekday, hour_h))
+        return _price_per_kwh(self, local.month, local.weekday() < 5, local.hour + local.minute / 60.0)
 
     def price_series(self, grid: TimeGrid, zone: ZoneInfo) -> FloatArray:
         """Price of imported energy at the beginning of each interval of `grid`."""
@@ -83,6 +83,11 @@ class Tariff:
         for period in reversed(self.periods):
             price_per_kwh[_covered(period, month, weekday, hour_h)] = period.price_per_kwh
         return price_per_kwh
+
+
+@lru_cache(maxsize=4096)
+def _price_per_kwh(tariff: Tariff, month: int, weekday: bool, hour_h: float) -> float:
+    return next(period.price_per_kwh for period in tariff.periods if period.covers(month, weekday, hour_h))
 
 
 def _covered(period: TariffPeriod, month: pd.Index[int], weekday: Any, hour_h: Any) -> Any:
