@@ -27,6 +27,7 @@ def test_what_is_flagged_is_what_is_described(v_pu: FloatArray, loading: FloatAr
     assert flags["under_voltage"] == bool((v_pu < 0.95).any())
     assert flags["line_loading"] == bool(places & set(TOPOLOGY.lines))
     assert flags["transformer_loading"] == bool(places & set(TOPOLOGY.transformers))
+    assert NetworkLimits(TOPOLOGY).quiet(v_pu, loading) == (not any(flags.values()))
 
 
 def test_the_books_count_the_steps_that_violate_each_limit() -> None:

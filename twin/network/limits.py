@@ -43,11 +43,6 @@ class NetworkLimits:
         }
 
 
-def network_violations(topology: Topology, v_pu: FloatArray, loading_fraction: FloatArray) -> Mapping[str, Flag]:
-    """`NetworkLimits.violations` for code that asks once."""
-    return NetworkLimits(topology).violations(v_pu, loading_fraction)
-
-
 def describe(
     topology: Topology,
     buses: Sequence[str],

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 
 from tests.twin.network.networks import campus
-from twin.network.limits import describe, network_violations
+from twin.network.limits import NetworkLimits, describe
 
 KINDS = ("under_voltage", "over_voltage", "line_loading", "transformer_loading")
 
@@ -12,7 +12,7 @@ def test_values_on_their_limits_are_no_violation() -> None:
     topology = campus()
     v_pu = np.array([bus.max_v_pu for bus in topology.buses.values()])
     loading = np.ones(len(topology.lines) + len(topology.transformers))
-    assert network_violations(topology, v_pu, loading) == dict.fromkeys(KINDS, False)
+    assert NetworkLimits(topology).violations(v_pu, loading) == dict.fromkeys(KINDS, False)
     assert describe(topology, tuple(topology.buses), (*topology.lines, *topology.transformers), v_pu, loading) == ()
 
 
@@ -21,11 +21,11 @@ def test_each_kind_is_flagged_in_its_own_scenario() -> None:
     v_pu = np.full((len(topology.buses), 5), 1.0)
     loading = np.full((len(topology.lines) + len(topology.transformers), 5), 0.5)
     v_pu[3, 0], v_pu[4, 1], loading[1, 2], loading[-1, 3] = 0.94, 1.06, 1.01, 1.01
-    found = network_violations(topology, v_pu, loading)
+    found = NetworkLimits(topology).violations(v_pu, loading)
     for scenario, kind in enumerate(KINDS):
         np.testing.assert_array_equal(found[kind], np.arange(5) == scenario)
     for scenario in range(5):
-        alone = network_violations(topology, v_pu[:, scenario], loading[:, scenario])
+        alone = NetworkLimits(topology).violations(v_pu[:, scenario], loading[:, scenario])
         assert alone == {kind: bool(flags[scenario]) for kind, flags in found.items()}  # type: ignore[index]
 
 
