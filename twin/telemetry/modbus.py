@@ -82,9 +82,14 @@ class Gateway:
         )
         # A unit that is silent must not cost its neighbours the socket.
         client.set_max_no_responses(ENDLESS)
-        if not await client.connect():
-            raise SilentError(await _why_not(host, port, timeout_s))
+        # Known before it is open: it may be closed again before `connect` returns, which pymodbus then overlooks.
         self._client = client
+        connected = await client.connect()
+        if self._client is not client:
+            raise SilentError(CLOSED)
+        if not connected:
+            self._client = None
+            raise SilentError(await _why_not(host, port, timeout_s))
 
     def close(self) -> None:
         """Leave it for good."""
