@@ -8,8 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from twin.numeric import Num
+from twin.quick import quick
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Envelope:
     """Any power between two bounds: curtailable generation, power-capped GPUs."""
@@ -18,6 +20,7 @@ class Envelope:
     max_p_kw: Num
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Store:
     """Power between two bounds, out of and into a limited store: battery, chilled-water tank."""
@@ -35,6 +38,7 @@ class Store:
     """Nominal content between `soc` 0 and 1."""
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Modes:
     """Off, or on between two powers, with a time to get there: engine-driven generators."""
