@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 import shutil
-import socket
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,6 +15,7 @@ from agents.alarms import alarms
 from agents.assemble import load
 from agents.control import Cycle
 from agents.demo import Rig, rig
+from tests.twin.telemetry.telemetry_rig import free_port
 from twin.timegrid import TimeGrid
 
 SITES = Path(__file__).resolve().parents[2] / "site_configs"
@@ -29,12 +29,8 @@ PATIENCE_CYCLES = 3000
 def on_free_ports(name: str, folder: Path) -> Path:
     """A copy of a site file whose every port is free."""
     text = (SITES / name).read_text(encoding="utf-8")
-    ports = sorted(set(re.findall(r"port: (\d+)", text)))
-    with ExitStack() as stack:
-        for port in ports:
-            probe = stack.enter_context(closing(socket.socket()))
-            probe.bind(("127.0.0.1", 0))
-            text = text.replace(f"port: {port}", f"port: {probe.getsockname()[1]}")
+    for port in sorted(set(re.findall(r"port: (\d+)", text))):
+        text = text.replace(f"port: {port}", f"port: {free_port()}")
     shutil.copytree(SITES / "maps", folder / "maps")
     path = folder / name
     path.write_text(text, encoding="utf-8")

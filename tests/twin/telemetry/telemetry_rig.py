@@ -48,7 +48,9 @@ class TinySite:
     devices: Mapping[str, TinyDevice] = field(default_factory=dict)
 
 
-_ports = count(20_000 + os.getpid() % 100 * 100)
+WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw7").removeprefix("gw")) % 8
+_ports = count(20_000 + 1_500 * WORKER + os.getpid() % 10 * 100)
+"""Each worker has a range of its own: two may not choose one port before either has opened it."""
 
 
 def free_port() -> int:
