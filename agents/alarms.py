@@ -34,9 +34,15 @@ def _alarms(cycle: Cycle) -> Iterator[tuple[str, str]]:
     if cycle.record_problem:
         yield "record", f"the history has a gap: {cycle.record_problem}"
     if first(guarded.over_import_kw) > ROUNDING_KW:
-        yield "over import", f"{first(guarded.over_import_kw):,.0f} kW over the import limit, and nothing left to give"
+        yield (
+            "over import",
+            f"{first(guarded.over_import_kw):,.0f} kW more are drawn than may be, and nothing is left to give",
+        )
     if first(guarded.over_export_kw) > ROUNDING_KW:
-        yield "over export", f"{first(guarded.over_export_kw):,.0f} kW over the export limit, and nothing left to take"
+        yield (
+            "over export",
+            f"{first(guarded.over_export_kw):,.0f} kW more are generated than may be, and nothing is left to take",
+        )
 
 
 class AlarmLog:

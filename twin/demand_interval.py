@@ -39,11 +39,6 @@ class DemandInterval:
         """The billing month's highest interval average so far, the open interval taken as if it ended now."""
         return larger(self.billed_peak_kw, self.energy_kwh * SECONDS_PER_HOUR / self.length_s)
 
-    def allowance_kw(self, now: datetime, peak_kw: Num) -> Num:
-        """Constant import for the rest of the interval that ends it on an average of `peak_kw`."""
-        remaining_s = self.length_s - self.elapsed_s(now)
-        return (peak_kw * self.length_s - self.energy_kwh * SECONDS_PER_HOUR) / remaining_s
-
     def roll(self, now: datetime, local: datetime) -> DemandInterval:
         """The interval that `now` lies in: this one, or a new one after closing this one."""
         if 0.0 <= self.elapsed_s(now) < self.length_s:

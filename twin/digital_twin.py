@@ -12,7 +12,7 @@ from twin.devices.base import Device
 from twin.devices.grid_connection import GridConnection
 from twin.errors import PowerFlowError
 from twin.network.estimate import Estimator, Measurement
-from twin.numeric import Num, any_true, first
+from twin.numeric import Num, any_true, clip, first
 from twin.points import Quality, Reading, Snapshot
 from twin.simulator import sum_of
 from twin.site import Site
@@ -20,9 +20,10 @@ from twin.state import AssetState, GridState, NetworkEstimate, SiteState
 from twin.units import SECONDS_PER_HOUR
 
 Power = Literal["p_kw", "q_kvar"]
-OUTLIER_SIGMAS = 5.0
-"""Beyond this, a meter and the estimate differ by more than noise ever explains; a lie that stays below it moves the
-import by less than the margin of the contract."""
+LIE_SIGMAS = 5.0
+"""Beyond this, a meter and the estimate differ by more than noise ever explains."""
+NOISE_SIGMAS = 3.0
+"""How far the estimate may correct a meter: the most that a smaller lie elsewhere can move it."""
 POWERS: tuple[Power, ...] = ("p_kw", "q_kvar")
 SLACK_POWERS: tuple[tuple[Literal["slack_p_kw", "slack_q_kvar"], Power], ...] = (
     ("slack_p_kw", "p_kw"),
@@ -188,12 +189,13 @@ def connection_power(
 def reconciled_kw(metered_kw: Num, sigma_kw: float, network: NetworkEstimate | None) -> Num:
     """The import as all meters together have it, which is less noisy than one of them.
 
-    Where that disagrees with the connection's own meter by more than noise can explain, some other
-    meter lies, and this one is believed.
+    The connection's own meter, of standard deviation `sigma_kw`, is corrected by `NOISE_SIGMAS` at
+    most. Where the others disagree by more than noise can explain, one of them lies, and it is believed.
     """
-    if network is None or abs(first(metered_kw) - network.slack_p_kw) > OUTLIER_SIGMAS * sigma_kw:
+    correction_kw = 0.0 if network is None else network.slack_p_kw - first(metered_kw)
+    if abs(correction_kw) > LIE_SIGMAS * sigma_kw:
         return metered_kw
-    return network.slack_p_kw
+    return metered_kw + clip(correction_kw, -NOISE_SIGMAS * sigma_kw, NOISE_SIGMAS * sigma_kw)
 
 
 def measurements(site: Site, snapshot: Snapshot) -> tuple[Measurement, ...]:

@@ -40,16 +40,6 @@ def test_the_highest_finished_interval_is_billed_and_export_does_not_count_again
     assert meter.energy_kwh == pytest.approx(100.0 / 12)
 
 
-def test_allowance_is_what_still_ends_the_interval_on_the_peak() -> None:
-    start = datetime(2025, 7, 1, 16, 0, tzinfo=UTC)
-    meter = metered(start, [600.0], 300.0)
-    now = start + timedelta(seconds=300)
-    allowed_kw = meter.allowance_kw(now, 800.0)
-    assert allowed_kw == pytest.approx(900.0)
-    assert meter.add(allowed_kw, 600.0).peak_kw == pytest.approx(800.0)
-    assert metered(start, [3000.0], 300.0).allowance_kw(now, 800.0) == pytest.approx(-300.0), "it is already lost"
-
-
 def test_intervals_begin_on_the_quarter_hour_wherever_metering_begins() -> None:
     now = datetime(2025, 7, 1, 16, 7, 21, tzinfo=UTC)
     meter = opening(now, now.astimezone(NEW_YORK), LENGTH_S)

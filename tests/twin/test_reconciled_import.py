@@ -46,6 +46,16 @@ def test_where_another_meter_lies_the_connection_s_own_is_believed() -> None:
     assert float(grid_of(Snapshot(now=NOON, readings=lying)).import_kw) == TRUE_KW
 
 
+@pytest.mark.parametrize("lie_kw", [-400.0, -300.0, 300.0, 400.0])
+def test_a_small_lie_of_another_meter_moves_the_import_by_three_sigmas_at_most(lie_kw: float) -> None:
+    """The margin of the contract, 195 kW on this site, is wider than that."""
+    sigma_kw = CAMPUS.telemetry.power_sigma_fraction * CAMPUS.devices["grid"].rated_kw
+    lying = dict(noon().readings)
+    lying["battery.p_kw"] = replace(lying["battery.p_kw"], value=float(lying["battery.p_kw"].value) + lie_kw)
+    moved_kw = float(grid_of(Snapshot(now=NOON, readings=lying)).import_kw) - TRUE_KW
+    assert abs(moved_kw) <= 3.0 * sigma_kw * (1 + 1e-9)
+
+
 def test_nonsense_that_no_network_could_be_in_does_not_stop_control(monkeypatch: pytest.MonkeyPatch) -> None:
     def raises(*_: object) -> None:
         raise PowerFlowError("no power flow solution")
