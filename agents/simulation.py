@@ -14,7 +14,7 @@ from agents.step_table import StepTable
 from twin.clock import stopwatch_s
 from twin.errors import PowerFlowError
 from twin.ledger import Books, Ledger
-from twin.simulator import SimulatedPlant
+from twin.simulator import simulated_plant
 from twin.site import Site
 from twin.timegrid import TimeGrid
 from twin.weather import read_weather
@@ -44,7 +44,7 @@ def simulate(
     Ctrl-C ends the run after the current step; the books then cover what was run.
     """
     began_s = stopwatch_s()
-    plant = SimulatedPlant(site, read_weather(site.weather, site.location, grid, site_path), seeds)
+    plant = simulated_plant(site, read_weather(site.weather, site.location, grid, site_path), seeds)
     agent = control_agent(site, plant, policy, period_s=grid.step_s)
     ledger, done = Ledger(site), 0
     try:

@@ -50,8 +50,9 @@ def allocate(members: GroupState, value_kw: Num, situation: Situation) -> Mappin
     names = [member.name for member in members.members]
     rated = [member.rated_kw for member in members.members]
     assets, ranges = situation.state.assets, members.ranges_kw
-    if members.group in LIMITED and not any_true(value_kw < members.highest_kw):
-        shares: Sequence[Num] = rated  # nothing is held back
+    held_back = value_kw < members.highest_kw if members.group in LIMITED else True
+    if not any_true(held_back):
+        shares: Sequence[Num] = rated
     elif members.group is Group.STORAGE:
         shares = _over_stores(value_kw, ranges)
     elif members.group is Group.GENSETS:
@@ -62,7 +63,7 @@ def allocate(members: GroupState, value_kw: Num, situation: Situation) -> Mappin
         shares = fill(value_kw, _tiers(ranges, rated))
     else:
         shares = fill(value_kw, _tiers([(0.0, 0.0 - low) for low, _ in ranges], rated))
-    return dict(zip(names, shares, strict=True))
+    return {name: where(held_back, share, most) for name, share, most in zip(names, shares, rated, strict=True)}
 
 
 def _tiers(ranges: Sequence[tuple[Num, Num]], rated: Sequence[float]) -> Sequence[Tier]:

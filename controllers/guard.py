@@ -12,18 +12,15 @@ connection within its limits.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-
-import numpy as np
 
 from controllers.fleet import Fleet, Steerable, sign
 from controllers.situation import ROUNDING_KW, bounds, felt_kw, margin_ratio, overhead_ratio, power_for, steered
 from twin.devices.base import Group
 from twin.flexibility import Modes, Store
-from twin.numeric import Num, any_true, clip, first, larger, where
+from twin.numeric import Num, all_true, any_true, clip, finite, first, larger, where
 from twin.points import Quality
 from twin.quick import quick
 from twin.state import SiteState
@@ -148,13 +145,9 @@ def _hold_safe(draft: _Draft, member: Steerable, asked: Num | None, state: SiteS
         draft.replace(member.name, member.safe_setpoint, member.safe_setpoint, reason)
         return
     draft.setpoints[member.name] = asked
-    if not _finite(asked):
+    if not all_true(finite(asked)):
         draft.replace(member.name, asked, member.safe_setpoint, reason)
     draft.change(member.name, member.safe_setpoint, reason)
-
-
-def _finite(value: Num) -> bool:
-    return bool(np.isfinite(value).all()) if isinstance(value, np.ndarray) else math.isfinite(value)
 
 
 def _admit(
@@ -166,8 +159,8 @@ def _admit(
     if asked is None:
         asked = member.safe_setpoint
         draft.replace(name, asked, asked, "nobody decided on it: safe setpoint")
-    elif not _finite(asked):
-        safe = where(np.isfinite(asked), asked, member.safe_setpoint)
+    elif not all_true(finite(asked)):
+        safe = where(finite(asked), asked, member.safe_setpoint)
         draft.replace(name, asked, safe, "not a finite number: safe setpoint")
         asked = safe
     draft.setpoints[name] = asked

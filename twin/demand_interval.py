@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from twin.numeric import Num, larger
+from twin.numeric import Flag, Num, larger, where
 from twin.quick import quick
 from twin.timegrid import floor_to
 from twin.units import SECONDS_PER_HOUR
+
+
+@quick
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passage:
+    """How the meter's clock went on from one instant to another."""
+
+    start: datetime
+    """Of the interval that is open in the end."""
+    billing_month: tuple[int, int]
+    old_s: Num
+    """Time that belongs to the interval that was open."""
+    new_s: Num
+    """Time that belongs to the one that is open in the end, if that is another."""
+    rolled: Flag
+    """Whether it is another."""
+    month_ended: Flag
+    """Whether that is the first of another billing month."""
 
 
 @quick
@@ -39,24 +57,43 @@ class DemandInterval:
         """The billing month's highest interval average so far, the open interval taken as if it ended now."""
         return larger(self.billed_peak_kw, self.energy_kwh * SECONDS_PER_HOUR / self.length_s)
 
-    def roll(self, now: datetime, local: datetime) -> DemandInterval:
-        """The interval that `now` lies in: this one, or a new one after closing this one."""
-        if 0.0 <= self.elapsed_s(now) < self.length_s:
-            return self
-        month = (local.year, local.month)
-        peak_kw = self.peak_kw if month == self.billing_month else 0.0
-        start = floor_to(now, self.length_s)
-        return DemandInterval(length_s=self.length_s, start=start, billing_month=month, billed_peak_kw=peak_kw)
-
-    def add(self, import_kw: Num, seconds: float) -> DemandInterval:
-        """This interval after `seconds` at `import_kw`; export does not count against import."""
-        return DemandInterval(
-            length_s=self.length_s,
-            start=self.start,
-            billing_month=self.billing_month,
-            energy_kwh=self.energy_kwh + larger(import_kw, 0.0) * seconds / SECONDS_PER_HOUR,
-            billed_peak_kw=self.billed_peak_kw,
+    def passage(self, since: datetime, now: datetime, local: datetime) -> Passage:
+        """The way of the clock from `since` to `now`, which is `local` in the site's time zone."""
+        rolled = not 0.0 <= self.elapsed_s(now) < self.length_s
+        start = floor_to(now, self.length_s) if rolled else self.start
+        month = (local.year, local.month) if rolled else self.billing_month
+        return Passage(
+            start=start,
+            billing_month=month,
+            old_s=max((min(now, self.end) - since).total_seconds(), 0.0),
+            new_s=max((now - max(start, since)).total_seconds(), 0.0) if rolled else 0.0,
+            rolled=rolled,
+            month_ended=month != self.billing_month,
         )
+
+    def after(self, import_kw: Num, passage: Passage) -> DemandInterval:
+        """The interval that is open after a passage at `import_kw`; export does not count against import."""
+        rolled = passage.rolled
+        restarted_kw = where(passage.month_ended, 0.0, self.closing_peak_kw(import_kw, passage))
+        return replace(
+            self,
+            start=passage.start,
+            billing_month=passage.billing_month,
+            energy_kwh=where(rolled, energy_kwh(import_kw, passage.new_s), self._energy_kwh(import_kw, passage)),
+            billed_peak_kw=where(rolled, restarted_kw, self.billed_peak_kw),
+        )
+
+    def closing_peak_kw(self, import_kw: Num, passage: Passage) -> Num:
+        """The billing month's highest average, this interval taken as closed after its part of a passage."""
+        return larger(self.billed_peak_kw, self._energy_kwh(import_kw, passage) * SECONDS_PER_HOUR / self.length_s)
+
+    def _energy_kwh(self, import_kw: Num, passage: Passage) -> Num:
+        return self.energy_kwh + energy_kwh(import_kw, passage.old_s)
+
+
+def energy_kwh(import_kw: Num, seconds: Num) -> Num:
+    """Energy imported in `seconds`; export does not count against it."""
+    return larger(import_kw, 0.0) * seconds / SECONDS_PER_HOUR
 
 
 def opening(now: datetime, local: datetime, length_s: float) -> DemandInterval:

@@ -12,7 +12,7 @@ from twin.devices.base import Device
 from twin.devices.grid_connection import GridConnection
 from twin.errors import PowerFlowError
 from twin.network.estimate import Estimator, Measurement
-from twin.numeric import Num, any_true, clip, first
+from twin.numeric import Num, clip, first, where
 from twin.points import Quality, Reading, Snapshot
 from twin.simulator import sum_of
 from twin.site import Site
@@ -102,11 +102,7 @@ class DigitalTwin:
         before = self._demand or demand_interval.opening(now, local, grid.tariff.demand_interval_s)
         since = self._metered_until or now
         mean_kw = self._mean_import_kw(snapshot, import_kw, (now - since).total_seconds())
-        old_s = (min(now, before.end) - since).total_seconds()
-        demand = before.add(mean_kw, old_s).roll(now, local) if old_s > 0 else before.roll(now, local)
-        if demand.start > since and demand.start < now:
-            demand = demand.add(mean_kw, (now - demand.start).total_seconds())
-        self._demand, self._metered_until = demand, now
+        self._demand, self._metered_until = before.after(mean_kw, before.passage(since, now, local)), now
 
     def _mean_import_kw(self, snapshot: Snapshot, import_kw: Num, seconds: float) -> Num:
         """Mean import since the last cycle: from the meter's energy counter, or the present power without one."""
@@ -114,9 +110,10 @@ class DigitalTwin:
         fresh = usable(reading, snapshot.now, self._site.telemetry.max_age_s)
         counter_kwh = cast(Reading, reading).value if fresh else None
         before_kwh, self._counter_kwh = self._counter_kwh, counter_kwh
-        if counter_kwh is None or before_kwh is None or seconds <= 0 or any_true(counter_kwh < before_kwh):
-            return import_kw  # a counter that runs backwards was reset or exchanged
-        return (counter_kwh - before_kwh) * SECONDS_PER_HOUR / seconds
+        if counter_kwh is None or before_kwh is None or seconds <= 0:
+            return import_kw
+        mean_kw = (counter_kwh - before_kwh) * SECONDS_PER_HOUR / seconds
+        return where(counter_kwh < before_kwh, import_kw, mean_kw)  # one that runs backwards was reset or exchanged
 
     def _estimate(self, snapshot: Snapshot) -> NetworkEstimate | None:
         if self._estimator is None:

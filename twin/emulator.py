@@ -16,7 +16,7 @@ from twin.network.power_flow import FlowResult
 from twin.numeric import Num, clip
 from twin.perturbation import NoisyMeters, perturbed
 from twin.points import Command, Reading, Snapshot
-from twin.simulator import SimulatedPlant
+from twin.simulator import simulated_plant
 from twin.site import Site
 from twin.telemetry.device_server import PlantServer
 from twin.timegrid import TimeGrid
@@ -40,7 +40,7 @@ class Emulator:
     def __init__(self, site: Site, site_path: Path, grid: TimeGrid, seed: int = 1) -> None:
         built = perturbed(site, seed)
         self._weather = read_weather(site.weather, site.location, grid, site_path)
-        self._plant = SimulatedPlant(built, self._weather, (seed,), present_flow=True)
+        self._plant = simulated_plant(built, self._weather, (seed,), present_flow=True)
         self._meters = NoisyMeters(built, seed)
         self._ledger = Ledger(built)
         self._latency = timedelta(seconds=site.emulation.latency_s)
@@ -81,11 +81,11 @@ class Emulator:
         return self._truth(now, self._plant.flow)
 
     def _truth(self, now: datetime, flow: FlowResult) -> Truth:
-        power_flow = self._plant.power_flow
+        network = self._plant.network
         return Truth(
             at=now,
-            v_pu=dict(zip(power_flow.buses, flow.v_pu.tolist(), strict=True)),
-            branch_p_kw=dict(zip(power_flow.branches, flow.branch_p_kw.tolist(), strict=True)),
+            v_pu=dict(zip(network.buses, flow.v_pu.tolist(), strict=True)),
+            branch_p_kw=dict(zip(network.branches, flow.branch_p_kw.tolist(), strict=True)),
         )
 
     def _obey(self, step_s: float) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any, cast
+
+import numpy as np
 
 from twin import demand_interval
 from twin.devices.base import Account, Device
@@ -14,7 +16,8 @@ from twin.devices.battery import Battery
 from twin.devices.genset import Genset
 from twin.devices.grid_connection import GridConnection
 from twin.network.limits import KINDS, NetworkLimits
-from twin.numeric import Num, any_true, count_true, larger, largest_magnitude, ratio, smaller
+from twin.network.power_flow import FlowResult
+from twin.numeric import Num, count_true, larger, magnitude, ratio, smaller, where
 from twin.simulator import PlantStep
 from twin.site import Site
 from twin.units import SECONDS_PER_HOUR
@@ -90,39 +93,65 @@ def _line(name: str, device: Device[Any]) -> Line:
     )
 
 
+@dataclass(slots=True, kw_only=True)
+class Tally:
+    """What a ledger has added up so far; all of its memory. Every number is a float, or an array over scenarios."""
+
+    sums: dict[str, Num] = field(default_factory=lambda: defaultdict(float))
+    violations: dict[str, Num]
+    demand: demand_interval.DemandInterval | None = None
+    peak_import_kw: Num = 0.0
+    residual_kw: Num = 0.0
+    min_soc: Num = 1.0
+    max_soc: Num = 0.0
+    import_excess_steps: Num = 0.0
+    """Running at present."""
+    longest_import_excess_steps: Num = 0.0
+
+
+Watch = Callable[[FlowResult], Mapping[str, Num]]
+"""Counts what of the network's limits is violated in a flow, by kind."""
+
+
+def watch_limits(site: Site) -> Watch:
+    """The voltage bands and ratings of a site, watched."""
+    limits = NetworkLimits(site.network)
+
+    def watch(flow: FlowResult) -> Mapping[str, Num]:
+        if limits.quiet(flow.v_pu, flow.loading_fraction):
+            return {}
+        found = limits.violations(flow.v_pu, flow.loading_fraction)
+        return {kind: count_true(flag) for kind, flag in found.items()}
+
+    return watch
+
+
 class Ledger:
     """Adds up the steps of one run. All sums are floats, or arrays over scenarios."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, watch: Watch | None = None) -> None:
+        """`watch` counts violations of the network's limits; those of the site by default."""
         self._site = site
-        self._limits = NetworkLimits(site.network)
+        self._watch = watch or watch_limits(site)
         self._grid = cast(GridConnection, site.devices[site.grid]) if site.grid else None
         self._zone = site.location.zone
         self._lines = tuple(_line(name, device) for name, device in site.devices.items() if name != site.grid)
-        self._sums: dict[str, Num] = defaultdict(float)
-        self._violations: dict[str, Num] = defaultdict(float, dict.fromkeys(KINDS, 0.0))
-        self._demand: demand_interval.DemandInterval | None = None
-        self._peak_import_kw: Num = 0.0
-        self._residual_kw = 0.0
-        self._steps = 0
-        self._min_soc: Num = 1.0
-        self._max_soc: Num = 0.0
-        self._import_excess_run = 0
-        self.longest_import_excess_steps = 0
+        of_connection = ("import_limit", "export_limit") if self._grid else ("surplus",)
+        self.tally = Tally(violations=dict.fromkeys((*KINDS, "unserved", *of_connection), 0.0))
 
     def book(self, step: PlantStep) -> None:
         """Add one step."""
         hours = step.step_s / SECONDS_PER_HOUR
-        self._steps += 1
+        tally = self.tally
         self._book_devices(step, hours)
         self._book_violations(step)
-        self._sums["network_losses"] += step.flow.losses_kw * hours
-        self._residual_kw = max(self._residual_kw, largest_magnitude(step.balance_residual_kw))
+        tally.sums["network_losses"] += step.flow.losses_kw * hours
+        tally.residual_kw = larger(tally.residual_kw, magnitude(step.balance_residual_kw))
         if self._grid is not None:
             self._book_grid(self._grid, step, hours)
 
     def _book_devices(self, step: PlantStep, hours: float) -> None:
-        sums = self._sums
+        sums = self.tally.sums
         for line in self._lines:
             done = step.steps[line.device]
             if line.sum:
@@ -135,64 +164,62 @@ class Ledger:
                 sums[amount] += value
 
     def _book_fuel(self, genset: Genset, fuel_l: Num) -> None:
-        sums = self._sums
+        sums = self.tally.sums
         sums["fuel_cost"] += fuel_l * genset.fuel_cost_per_l
         sums["carbon_kg"] += fuel_l * genset.carbon_kg_per_l
 
     def _book_battery(self, p_kw: Num, soc: Num, hours: float) -> None:
-        sums = self._sums
+        sums = self.tally.sums
         sums["battery_charge"] += larger(p_kw, 0.0) * hours
         sums["battery_discharge"] -= smaller(p_kw, 0.0) * hours
-        self._min_soc, self._max_soc = smaller(self._min_soc, soc), larger(self._max_soc, soc)
+        tally = self.tally
+        tally.min_soc, tally.max_soc = smaller(tally.min_soc, soc), larger(tally.max_soc, soc)
 
     def _book_grid(self, grid: GridConnection, step: PlantStep, hours: float) -> None:
-        sums, local, tariff = self._sums, step.start.astimezone(self._zone), grid.tariff
+        sums, local, tariff = self.tally.sums, step.start.astimezone(self._zone), grid.tariff
         bought_kwh, sold_kwh = larger(step.import_kw, 0.0) * hours, -smaller(step.import_kw, 0.0) * hours
         sums["import"] += bought_kwh
         sums["export"] += sold_kwh
         sums["energy_cost"] += bought_kwh * tariff.price_per_kwh(local) - sold_kwh * tariff.export_price_per_kwh
         sums["carbon_kg"] += bought_kwh * (grid.carbon_g_per_kwh / 1000.0)
-        self._peak_import_kw = larger(self._peak_import_kw, step.import_kw)
+        self.tally.peak_import_kw = larger(self.tally.peak_import_kw, step.import_kw)
         self._book_demand(grid, step, local)
 
     def _book_demand(self, grid: GridConnection, step: PlantStep, local: datetime) -> None:
-        length_s = max(grid.tariff.demand_interval_s, step.step_s)
-        before = self._demand or demand_interval.opening(step.start, local, length_s)
-        now = before.roll(step.start, local)
-        if now.billing_month != before.billing_month:
-            self._bill(before)
-        self._demand = now.add(step.import_kw, step.step_s)
-
-    def _bill(self, interval: demand_interval.DemandInterval) -> None:
-        """Charge a billing month for its highest interval, the one still open included."""
-        rate_per_kw = self._grid.tariff.demand_charge_per_kw if self._grid else 0.0
-        self._sums["demand_cost"] = self._sums["demand_cost"] + interval.peak_kw * rate_per_kw
+        """Meter the step; a billing month that ends with it is charged."""
+        length_s, end = max(grid.tariff.demand_interval_s, step.step_s), step.start + timedelta(seconds=step.step_s)
+        before = self.tally.demand or demand_interval.opening(step.start, local, length_s)
+        passage = before.passage(step.start, end, end.astimezone(self._zone))
+        billed_kw = where(passage.month_ended, before.closing_peak_kw(step.import_kw, passage), 0.0)
+        self.tally.sums["demand_cost"] += billed_kw * grid.tariff.demand_charge_per_kw
+        self.tally.demand = before.after(step.import_kw, passage)
 
     def _book_violations(self, step: PlantStep) -> None:
-        found = self._violations
-        if not self._limits.quiet(step.flow.v_pu, step.flow.loading_fraction):
-            for kind, flag in self._limits.violations(step.flow.v_pu, step.flow.loading_fraction).items():
-                found[kind] += count_true(flag)
+        found = self.tally.violations
+        for kind, count in self._watch(step.flow).items():
+            found[kind] += count
         found["unserved"] += count_true(step.unserved_kw > 1e-6)
         if self._grid is None:
             found["surplus"] += count_true(step.unserved_kw < -1e-3)
             return
+        tally = self.tally
         over = step.import_kw > self._grid.contracted_import_kw * (1 + TOLERANCE)
         found["import_limit"] += count_true(over)
         found["export_limit"] += count_true(-step.import_kw > self._grid.export_limit_kw * (1 + TOLERANCE))
-        self._import_excess_run = self._import_excess_run + 1 if any_true(over) else 0
-        self.longest_import_excess_steps = max(self.longest_import_excess_steps, self._import_excess_run)
+        tally.import_excess_steps = where(over, tally.import_excess_steps + 1.0, 0.0)
+        tally.longest_import_excess_steps = larger(tally.longest_import_excess_steps, tally.import_excess_steps)
 
     def close(self) -> Books:
         """Bill the last month and return the books; call once, at the end of a run."""
-        if self._demand is not None:
-            self._bill(self._demand)
-        sums, grid = self._sums, self._grid
+        tally, grid = self.tally, self._grid
+        sums = tally.sums
+        if grid is not None and tally.demand is not None:
+            sums["demand_cost"] += tally.demand.peak_kw * grid.tariff.demand_charge_per_kw
         it_kwh = sums["it"]
         facility_kwh = it_kwh + sums["cooling"] + sums["ups_losses"] + sums["network_losses"]
         return Books(
             energy_kwh={name: sums[name] for name in ENERGY},
-            peak_import_kw=self._peak_import_kw,
+            peak_import_kw=tally.peak_import_kw,
             energy_cost=sums["energy_cost"] + sums["fuel_cost"],
             fuel_cost=sums["fuel_cost"],
             demand_cost=sums["demand_cost"],
@@ -200,15 +227,15 @@ class Ledger:
             carbon_kg=sums["carbon_kg"],
             pue=ratio(facility_kwh, it_kwh),
             wue_l_per_kwh=ratio(sums["water_l"], it_kwh),
-            min_soc=self._min_soc,
-            max_soc=self._max_soc,
+            min_soc=tally.min_soc,
+            max_soc=tally.max_soc,
             equivalent_full_cycles=ratio(sums["battery_discharge"], self._capacity_kwh()),
             delivered_gpu_h=sums["delivered_gpu_h"],
             deferred_gpu_h=sums["deferred_gpu_h"],
             missed_deadlines=sums["missed_jobs"],
-            violations=dict(self._violations),
-            max_balance_residual_kw=self._residual_kw,
-            longest_import_excess_steps=self.longest_import_excess_steps,
+            violations=dict(tally.violations),
+            max_balance_residual_kw=float(np.max(tally.residual_kw)),
+            longest_import_excess_steps=int(np.max(tally.longest_import_excess_steps)),
         )
 
     def _capacity_kwh(self) -> float:

@@ -2,13 +2,19 @@
 
 Every number in physics, rules, resolver and guard is a `Num`: a float, or an array of shape
 ``(scenarios,)``. Builtins are used on floats because NumPy's overhead per call would dominate
-a single scenario by a factor of five.
+a single scenario by a factor of five. While a cycle is recorded to become machine code, a number is a
+`twin.tape.Symbol`; types do not say so, since nobody but these functions has to know.
 """
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
+
+from twin import tape
+from twin.tape import symbolic
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
@@ -25,6 +31,8 @@ def smaller(a: Num, b: Num) -> Num:
         return a if a < b else b
     if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
         return np.minimum(a, b)
+    if symbolic(a, b):
+        return _recorded("min", a, b)
     return a if a < b else b
 
 
@@ -34,6 +42,8 @@ def larger(a: Num, b: Num) -> Num:
         return a if a > b else b
     if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
         return np.maximum(a, b)
+    if symbolic(a, b):
+        return _recorded("max", a, b)
     return a if a > b else b
 
 
@@ -43,6 +53,8 @@ def clip(value: Num, low: Num, high: Num) -> Num:
         return low if value < low or high < low else high if value > high else value
     if isinstance(value, np.ndarray) or isinstance(low, np.ndarray) or isinstance(high, np.ndarray):
         return np.maximum(np.minimum(value, high), low)
+    if symbolic(value, low, high):
+        return larger(smaller(value, high), low)
     capped = value if value < high else high
     return capped if capped > low else low
 
@@ -51,7 +63,7 @@ def where(condition: Flag, yes: Num, no: Num) -> Num:
     """`yes` where `condition` holds, `no` elsewhere; both are already computed."""
     if type(condition) is bool:
         return yes if condition else no
-    return np.where(condition, yes, no) if isinstance(condition, np.ndarray) else yes if condition else no
+    return np.where(condition, yes, no) if isinstance(condition, np.ndarray) else _plain_where(condition, yes, no)
 
 
 def ratio(numerator: Num, denominator: Num, otherwise: Num = 0.0) -> Num:
@@ -59,22 +71,62 @@ def ratio(numerator: Num, denominator: Num, otherwise: Num = 0.0) -> Num:
     if isinstance(numerator, np.ndarray) or isinstance(denominator, np.ndarray):
         safe = np.where(np.equal(denominator, 0.0), 1.0, denominator)
         return np.where(np.equal(denominator, 0.0), otherwise, numerator / safe)
+    if symbolic(denominator):
+        return where(denominator == 0.0, otherwise, numerator / denominator)
     return numerator / denominator if denominator else otherwise
 
 
 def any_true(flag: Flag) -> bool:
-    """Whether `flag` holds in at least one scenario."""
-    return flag if type(flag) is bool else bool(np.any(flag))
+    """Whether `flag` holds in at least one scenario; of what is recorded: whether it may."""
+    if type(flag) is bool:
+        return flag
+    return symbolic(flag) or bool(np.any(flag))
+
+
+def all_true(flag: Flag) -> bool:
+    """Whether `flag` holds in every scenario; of what is recorded: whether it must."""
+    if type(flag) is bool:
+        return flag
+    return not symbolic(flag) and bool(np.all(flag))
+
+
+def finite(value: Num) -> Flag:
+    """Whether a number is one: neither nan nor infinite."""
+    if type(value) is float:
+        return math.isfinite(value)
+    return _recorded_flag("finite", value) if symbolic(value) else np.isfinite(value)
 
 
 def count_true(flag: Flag) -> Num:
     """1.0 where `flag` holds, per scenario."""
-    return flag.astype(np.float64) if isinstance(flag, np.ndarray) else float(flag)
+    if isinstance(flag, np.ndarray):
+        return flag.astype(np.float64)
+    return where(flag, 1.0, 0.0) if symbolic(flag) else float(flag)
+
+
+def _plain_where(condition: Flag, yes: Num, no: Num) -> Num:
+    chosen: Num = tape.where(condition, yes, no)
+    return chosen
+
+
+def _recorded(op: str, *operands: Num) -> Num:
+    noted: Num = tape.apply(op, *operands)
+    return noted
+
+
+def _recorded_flag(op: str, operand: Num) -> Flag:
+    noted: Flag = tape.apply(op, operand)
+    return noted
+
+
+def magnitude(value: Num) -> Num:
+    """Its absolute value."""
+    return np.abs(value) if isinstance(value, np.ndarray) else abs(value)
 
 
 def largest_magnitude(value: Num) -> float:
     """Largest absolute value over the scenarios."""
-    return float(np.abs(value).max()) if isinstance(value, np.ndarray) else abs(float(value))
+    return float(np.max(magnitude(value)))
 
 
 def first(value: Num) -> float:

@@ -11,22 +11,24 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
-import numpy as np
-
-from twin.devices.base import Device, Drive, Group, Step, Values
-from twin.network.power_flow import FlowResult, PowerFlow
-from twin.numeric import Num, any_true, clip, larger, smaller
+from twin.devices.base import Device, Group, Step, Values
+from twin.drives import Drives
+from twin.network.power_flow import FlowResult
+from twin.numeric import Flag, Num, any_true, clip, larger, smaller
 from twin.points import Command, Outcome, Receipt, Snapshot, good_readings
 from twin.quick import quick
 from twin.site import Site
+from twin.site_network import Network, NetworkInMemory
 from twin.units import SECONDS_PER_HOUR
 from twin.weather import Weather
 
 AnyStep = Step[Any]
 MAX_THROTTLE_ROUNDS = 6
 NO_SURPLUS_KW = 1e-6
+NOTHING: Values = {}
+"""Acts on a device that nothing acts on."""
 
 
 class Labels(dict[str, str]):
@@ -41,14 +43,17 @@ class Labels(dict[str, str]):
         return point
 
 
-@quick
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
-    """The setpoint that a device holds, and until when."""
+@dataclass(slots=True, kw_only=True)
+class PlantMemory:
+    """All that a plant carries from one step to the next."""
 
-    value: Num
-    valid_until: datetime | None
-    """None: it was never commanded and is free."""
+    states: dict[str, Any]
+    followed: dict[str, Num]
+    """Device → the setpoint that it follows: its command, or its safe setpoint once that has expired."""
+    losses_kw: Num = 0.0
+    """Of the network in the step before, for meters that are read without a power flow."""
+    import_kwh: Num = 0.0
+    """Counter of the connection's meter."""
 
 
 @quick
@@ -86,41 +91,55 @@ def evaluation_order(devices: Mapping[str, Device[Any]], last: str) -> tuple[str
     return (*order, last)
 
 
-def drive_of(device: Device[Any], weather: Weather, seeds: Sequence[int]) -> Mapping[str, Any]:
-    """Series that act on a device: lists of floats for one seed, arrays of shape (steps, seeds) for several."""
-    drives: list[Drive] = [device.drive(weather, seed) for seed in seeds]
-    if len(drives) == 1:
-        return {name: series.tolist() for name, series in drives[0].items()}
-    return {name: np.stack([drive[name] for drive in drives], axis=1) for name in drives[0]}
+def simulated_plant(
+    site: Site, weather: Weather, seeds: Sequence[int] = (0,), *, present_flow: bool = False
+) -> SimulatedPlant:
+    """A site under some weather, one scenario for each seed; see `SimulatedPlant`."""
+    drives, network = Drives(site, weather, seeds), NetworkInMemory(site, len(seeds))
+    return SimulatedPlant(site, drives, network, present_flow=present_flow)
 
 
 class SimulatedPlant:
     """A site as physics: devices and network, over one or many scenarios."""
 
     def __init__(
-        self, site: Site, weather: Weather, seeds: Sequence[int] = (0,), *, present_flow: bool = False
+        self,
+        site: Site,
+        drives: Drives,
+        network: Network,
+        *,
+        memory: PlantMemory | None = None,
+        present_flow: bool = False,
     ) -> None:
         """With `present_flow`, each `read` solves the network for the instant it shows, and meters show voltage
         and reactive power; without, they do not, and losses are those of the step before: all that a fast
-        simulation needs, in which nobody estimates the network."""
-        self.site = site
+        simulation needs, in which nobody estimates the network. Without `memory` a run begins."""
+        self.site, self.network = site, network
         self._slack, self._on_grid = site.slack, site.grid is not None
         self._present_flow = present_flow
-        self.scenarios = len(seeds)
-        self.grid = weather.grid
-        self.power_flow = PowerFlow(site.network, site.devices[site.slack].bus)
+        self.scenarios, self.grid = drives.scenarios, drives.grid
         ordinary = evaluation_order(site.devices, site.slack)[:-1]
         self._ordinary = tuple((name, site.devices[name], tuple(site.devices[name].serves)) for name in ordinary)
-        self._drives = {name: drive_of(device, weather, seeds) for name, device in site.devices.items()}
-        self._states: dict[str, Any] = {name: device.initial() for name, device in site.devices.items()}
-        self._held = {name: Held(value=device.free_setpoint, valid_until=None) for name, device in site.devices.items()}
-        self._bus = {name: self.power_flow.buses.index(device.bus) for name, device in site.devices.items()}
+        self._drives = drives
+        self._valid_until: dict[str, datetime] = {}
+        self._bus = {name: network.buses.index(device.bus) for name, device in site.devices.items()}
         self._labels = {name: Labels(name) for name in site.devices}
-        self._followed: dict[str, Num] = {name: held.value for name, held in self._held.items()}
-        self._now = weather.grid.start
+        self._now = drives.grid.start
         self._move_to(0)
-        self._flow = self._solve(self._walk(1.0))
-        self._import_kwh: Num = 0.0
+        self._flow: FlowResult | None = None
+        self.memory = self._begun() if memory is None else memory
+
+    def _begun(self) -> PlantMemory:
+        devices = self.site.devices.items()
+        self.memory = PlantMemory(
+            states={name: device.initial() for name, device in devices},
+            followed={name: device.free_setpoint for name, device in devices},
+        )
+        self._take(self._solve(self._walk(1.0)))
+        return self.memory
+
+    def _take(self, flow: FlowResult) -> None:
+        self._flow, self.memory.losses_kw = flow, flow.losses_kw
 
     @property
     def now(self) -> datetime:
@@ -129,23 +148,23 @@ class SimulatedPlant:
     @property
     def flow(self) -> FlowResult:
         """The true network at present; instruments see a part of it."""
-        return self._flow
+        return cast(FlowResult, self._flow)
 
     def setpoint(self, name: str) -> Num:
         """What a device follows at present: its command, or its safe setpoint once that has expired."""
-        return self._followed[name]
+        return self.memory.followed[name]
 
     def _drop_expired(self) -> None:
         """The dead-man of every device: what was not renewed in time is forgotten."""
-        for name, held in self._held.items():
-            if held.valid_until is not None and held.valid_until <= self._now:
-                self._followed[name] = self.site.devices[name].safe_setpoint
+        for name, valid_until in self._valid_until.items():
+            if valid_until <= self._now:
+                self.memory.followed[name] = self.site.devices[name].safe_setpoint
 
     def read(self, now: datetime) -> Snapshot:
         """What every meter shows, without noise, under present inputs."""
         steps = self._walk(1.0)
         if self._present_flow:
-            self._flow = self._solve(steps)
+            self._take(self._solve(steps))
         slack, shown = self._slack, dict[str, Num]()
         for name, step in steps.items():
             self._show(shown, name, step.p_kw, step.points)
@@ -154,14 +173,14 @@ class SimulatedPlant:
         if self._present_flow:
             self._show_network(shown, steps)
         if self._on_grid:
-            shown[self._labels[slack]["import_kwh"]] = self._import_kwh
+            shown[self._labels[slack]["import_kwh"]] = self.memory.import_kwh
         return Snapshot(now=now, readings=good_readings(shown, now))
 
     def apply(self, commands: Sequence[Command], now: datetime) -> tuple[Receipt, ...]:
         """Every command is taken; what a device cannot do shows in its power."""
         for command in commands:
-            self._held[command.device] = Held(value=command.value, valid_until=command.valid_until)
-            self._followed[command.device] = command.value
+            self._valid_until[command.device] = command.valid_until
+            self.memory.followed[command.device] = command.value
         self._drop_expired()
         return tuple(Receipt(command=item, outcome=Outcome.APPLIED, read_back=item.value) for item in commands)
 
@@ -170,16 +189,16 @@ class SimulatedPlant:
 
     def advance(self, step_s: float) -> PlantStep:
         """Let `step_s` seconds pass; they may not cross into the next interval of the weather's grid."""
-        start, steps = self._now, self._walk(step_s)
+        start, memory, steps = self._now, self.memory, self._walk(step_s)
         steps, flow, unserved_kw = self._balance(steps, step_s)
         for name, step in steps.items():
-            self._states[name] = step.state
-        self._flow = flow
+            memory.states[name] = step.state
+        self._take(flow)
         self._now = start + timedelta(seconds=step_s)
         self._drop_expired()
         self._move_to(int((self._now - self.grid.start).total_seconds() / self.grid.step_s))
         import_kw = flow.slack_p_kw if self._on_grid else 0.0
-        self._import_kwh = self._import_kwh + larger(import_kw, 0.0) * step_s / SECONDS_PER_HOUR
+        memory.import_kwh = memory.import_kwh + larger(import_kw, 0.0) * step_s / SECONDS_PER_HOUR
         used_kw = sum_of([step.p_kw for step in steps.values()]) + flow.losses_kw
         return PlantStep(
             start=start,
@@ -193,32 +212,34 @@ class SimulatedPlant:
 
     def _walk(self, step_s: float) -> dict[str, AnyStep]:
         """Step every device but the slack from the present state, without keeping the result."""
-        steps = dict[str, AnyStep]()
+        steps, present = dict[str, AnyStep](), self._present
+        states, followed = self.memory.states, self.memory.followed
         for name, device, serves in self._ordinary:
             served = [steps[other] for other in serves] if serves else ()
-            steps[name] = device.step(self._states[name], self._followed[name], self._present[name], served, step_s)
+            steps[name] = device.step(states[name], followed[name], present.get(name, NOTHING), served, step_s)
         return steps
 
     def _step(
         self, name: str, device: Device[Any], setpoint: Num, steps: Mapping[str, AnyStep], step_s: float
     ) -> AnyStep:
         served = [steps[other] for other in device.serves]
-        return device.step(self._states[name], setpoint, self._present[name], served, step_s)
+        return device.step(self.memory.states[name], setpoint, self._present.get(name, NOTHING), served, step_s)
 
     def _move_to(self, index: int) -> None:
         """Let the inputs of one interval of the weather's grid act; after its end, those of the last."""
-        index = min(index, self.grid.steps - 1)
-        self._present: Mapping[str, Values] = {
-            name: {key: series[index] for key, series in drive.items()} for name, drive in self._drives.items()
-        }
+        self._present = self._drives.at(index)
 
-    def _solve(self, steps: Mapping[str, AnyStep]) -> FlowResult:
-        load: list[Any] = [0j] * len(self.power_flow.buses)
+    def _solve(
+        self, steps: Mapping[str, AnyStep], changed: Flag = True, before: FlowResult | None = None
+    ) -> FlowResult:
+        p_kw: list[Num] = [0.0] * len(self.network.buses)
+        q_kvar = p_kw.copy()
         for name, step in steps.items():
-            load[self._bus[name]] += step.p_kw + 1j * step.q_kvar
-        if self.scenarios > 1:
-            load = [np.broadcast_to(value, (self.scenarios,)) for value in load]
-        return self.power_flow.solve_load(np.array(load, dtype=np.complex128).T)
+            bus = self._bus[name]
+            p_kw[bus], q_kvar[bus] = p_kw[bus] + step.p_kw, q_kvar[bus] + step.q_kvar
+        if before is None:
+            return self.network.solve(p_kw, q_kvar)
+        return self.network.solve_again(p_kw, q_kvar, changed, before)
 
     def _balance(self, steps: dict[str, AnyStep], step_s: float) -> tuple[dict[str, AnyStep], FlowResult, Num]:
         """Close the balance: by the grid, or by the grid-forming device with what is left over."""
@@ -240,10 +261,11 @@ class SimulatedPlant:
         room_kw = self._step(self._slack, self.site.devices[self._slack], 1e9, steps, step_s).p_kw
         for _ in range(MAX_THROTTLE_ROUNDS):
             excess_kw = larger(-flow.slack_p_kw - room_kw, 0.0)
-            if not any_true(excess_kw > NO_SURPLUS_KW):
+            too_much = excess_kw > NO_SURPLUS_KW
+            if not any_true(too_much):
                 break
             steps = self._cut(steps, excess_kw, step_s)
-            flow = self._solve(steps)
+            flow = self._solve(steps, too_much, flow)
         return steps, flow
 
     def _cut(self, steps: dict[str, AnyStep], excess_kw: Num, step_s: float) -> dict[str, AnyStep]:
@@ -259,7 +281,7 @@ class SimulatedPlant:
 
     def _slack_picture(self, steps: Mapping[str, AnyStep]) -> tuple[Num, Values]:
         """Power at the connection point (or of the grid-forming device) under present inputs."""
-        left_over_kw = sum_of([step.p_kw for step in steps.values()]) + self._flow.losses_kw
+        left_over_kw = sum_of([step.p_kw for step in steps.values()]) + self.memory.losses_kw
         name = self._slack
         if self._on_grid:
             return left_over_kw, {}
@@ -268,8 +290,9 @@ class SimulatedPlant:
 
     def _show_network(self, shown: dict[str, Num], steps: Mapping[str, AnyStep]) -> None:
         """Reactive power and voltage at every device."""
-        v_pu = self._flow.v_pu if self.scenarios > 1 else self._flow.v_pu.tolist()
-        q_kvar = {name: step.q_kvar for name, step in steps.items()} | {self._slack: self._flow.slack_q_kvar}
+        flow = self.flow
+        v_pu = flow.v_pu if self.scenarios > 1 else flow.v_pu.tolist()
+        q_kvar = {name: step.q_kvar for name, step in steps.items()} | {self._slack: flow.slack_q_kvar}
         for name, value in q_kvar.items():
             label = self._labels[name]
             shown[label["q_kvar"]], shown[label["v_pu"]] = value, v_pu[self._bus[name]]

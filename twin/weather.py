@@ -6,8 +6,8 @@ not how bright it is, so that no light is left after sunset and an hour keeps it
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import dataclass, fields, replace
+from datetime import datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -68,6 +68,18 @@ class Weather:
     def sun(self) -> Sun:
         """Position of the sun in the middle of each interval."""
         return sun_over(self.grid, self.latitude_deg, self.longitude_deg)
+
+
+def part_of(weather: Weather, first: int, steps: int) -> Weather:
+    """Some intervals of it, as a weather of their own."""
+    grid = weather.grid
+    series = {
+        item.name: getattr(weather, item.name)[first : first + steps]
+        for item in fields(weather)
+        if isinstance(getattr(weather, item.name), np.ndarray)
+    }
+    start = grid.start + timedelta(seconds=first * grid.step_s)
+    return replace(weather, grid=TimeGrid(start=start, step_s=grid.step_s, steps=steps), **series)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

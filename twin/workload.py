@@ -11,7 +11,7 @@ import pandas as pd
 from annotated_types import Ge, Gt, Le, Lt, MinLen
 
 from twin.devices.base import STRICT
-from twin.noise import smooth_noise
+from twin.noise import Seed, smooth_noise
 from twin.numeric import FloatArray
 from twin.units import SECONDS_PER_HOUR
 
@@ -60,7 +60,7 @@ def daily_pattern(
     return np.asarray(day * (1.0 + (weekend_factor - 1.0) * weekend))
 
 
-def demand_noise(index: pd.DatetimeIndex, *, seed: int, name: str, fraction: float) -> FloatArray:
+def demand_noise(index: pd.DatetimeIndex, *, seed: Seed, name: str, fraction: float) -> FloatArray:
     """Relative deviation of demand from its pattern, within ± `fraction`."""
     fast_s, slow_s = NOISE_PERIODS_S
     fast = smooth_noise(index, seed=seed, name=f"{name}.fast", period_s=fast_s)
@@ -69,9 +69,9 @@ def demand_noise(index: pd.DatetimeIndex, *, seed: int, name: str, fraction: flo
 
 
 def wanted_gpus(
-    work: Workload, index: pd.DatetimeIndex, time_zone: str, *, gpu_count: float, seed: int, place: str
+    work: Workload, index: pd.DatetimeIndex, time_zone: str, *, gpu_count: float, seed: Seed, place: str
 ) -> FloatArray:
-    """GPUs that would be busy with newly arriving work of this class if nothing held it up."""
+    """GPUs that would be busy with newly arriving work of this class if nothing held it up; as `smooth_noise`."""
     pattern = daily_pattern(
         index,
         time_zone,
@@ -84,10 +84,19 @@ def wanted_gpus(
 
 
 def due_gpus(arriving_gpus: FloatArray, slack_h: float, step_s: float) -> FloatArray:
-    """Rate at which earlier arrivals reach their deadline, in each interval; nothing arrived before the run."""
-    if slack_h == 0.0:
-        return arriving_gpus
-    end_h = np.arange(len(arriving_gpus) + 1) * (step_s / SECONDS_PER_HOUR)
-    arrived_gpu_h = np.concatenate(([0.0], np.cumsum(arriving_gpus))) * (step_s / SECONDS_PER_HOUR)
-    due_gpu_h = np.interp(end_h - slack_h, end_h, arrived_gpu_h, left=0.0)
-    return np.asarray(np.diff(due_gpu_h) / (step_s / SECONDS_PER_HOUR))
+    """Rate at which earlier arrivals reach their deadline, in each interval; nothing arrived before the first.
+
+    Time is the last axis. What arrived over an interval falls due `slack_h` later, as evenly as it came.
+    """
+    steps = arriving_gpus.shape[-1]
+    whole, part = divmod(slack_h * SECONDS_PER_HOUR / step_s, 1.0)
+    return (1.0 - part) * _later(arriving_gpus, min(int(whole), steps)) + part * _later(
+        arriving_gpus, min(int(whole) + 1, steps)
+    )
+
+
+def _later(series: FloatArray, steps: int) -> FloatArray:
+    """The same, so many steps later."""
+    later = np.zeros_like(series)
+    later[..., steps:] = series[..., : series.shape[-1] - steps]
+    return later

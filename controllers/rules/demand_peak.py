@@ -13,7 +13,7 @@ from controllers.rules.limits import held
 from controllers.situation import Situation
 from twin.devices.base import STRICT, Group
 from twin.lazy_words import LazyWords
-from twin.numeric import Num, first, larger, where
+from twin.numeric import Num, clip, first, larger, smaller, where
 from twin.units import SECONDS_PER_HOUR
 
 SOON_S = 20.0
@@ -48,20 +48,20 @@ class DemandPeak:
         allowance_kw, remaining_s = self._allowance(situation, ceiling_kw)
         reason = LazyWords(
             lambda: (
-                f"at most {first(allowance_kw):,.0f} kW now, so that the interval, with {remaining_s / 60:.0f} min "
+                f"at most {first(allowance_kw):,.0f} kW now, so that the interval, with {first(remaining_s) / 60:.0f} min "
                 f"to go, ends on {first(ceiling_kw):,.0f} kW"
             )
         )
         return (held(self.rule, self.priority, group, situation, allowance_kw, reason),)
 
-    def _allowance(self, situation: Situation, ceiling_kw: Num) -> tuple[Num, float]:
+    def _allowance(self, situation: Situation, ceiling_kw: Num) -> tuple[Num, Num]:
         """Import that may be had now, and the time left in the interval."""
         demand, period_s = situation.grid.demand, situation.period_s
-        elapsed_s = min(max(demand.elapsed_s(situation.now), 0.0), demand.length_s)
-        remaining_s = max(demand.length_s - elapsed_s, period_s)
-        soon_s = max(min(SOON_S, remaining_s), period_s)
+        elapsed_s = clip(demand.elapsed_s(situation.now), 0.0, demand.length_s)
+        remaining_s = larger(demand.length_s - elapsed_s, period_s)
+        soon_s = larger(smaller(SOON_S, remaining_s), period_s)
         saved_kw_s = ceiling_kw * elapsed_s - demand.energy_kwh * SECONDS_PER_HOUR
-        lent_kw_s = LENT_FRACTION * ceiling_kw * max(remaining_s - soon_s, 0.0)
+        lent_kw_s = LENT_FRACTION * ceiling_kw * larger(remaining_s - soon_s, 0.0)
         balance_kw_s = saved_kw_s + lent_kw_s
         more_kw = where(balance_kw_s > 0.0, balance_kw_s / soon_s, balance_kw_s / remaining_s)
         # Export does not count against import, so that less than none is never asked for.

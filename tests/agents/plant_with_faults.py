@@ -8,8 +8,10 @@ from pathlib import Path
 
 from agents.assemble import control_agent, load
 from agents.control import ControlAgent, Cycle
+from twin.drives import Drives
 from twin.points import Command, Outcome, Receipt, Snapshot
 from twin.simulator import SimulatedPlant
+from twin.site_network import NetworkInMemory
 from twin.timegrid import TimeGrid
 from twin.weather import read_weather
 
@@ -47,5 +49,5 @@ def campus(
     loaded = load(CAMPUS)
     grid = TimeGrid(start=AFTERNOON, step_s=STEP_S, steps=288)
     weather = read_weather(loaded.site.weather, loaded.site.location, grid, CAMPUS)
-    plant = PlantWithFaults(loaded.site, weather)
+    plant = PlantWithFaults(loaded.site, Drives(loaded.site, weather), NetworkInMemory(loaded.site, 1))
     return plant, control_agent(loaded.site, plant, loaded.policy(policy), period_s=STEP_S, record=record)

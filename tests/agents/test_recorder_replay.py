@@ -10,7 +10,7 @@ from pathlib import Path
 from agents.assemble import LoadedSite, control_agent, load
 from agents.recorder import History, Recorder
 from twin.points import Command, Outcome, Quality, Reading, Receipt, Snapshot
-from twin.simulator import SimulatedPlant
+from twin.simulator import SimulatedPlant, simulated_plant
 from twin.timegrid import TimeGrid
 from twin.weather import read_weather
 
@@ -62,7 +62,7 @@ class RecordedPlant:
 
 def lived(loaded: LoadedSite, path: Path) -> None:
     site = loaded.site
-    plant = SimulatedPlant(site, read_weather(site.weather, site.location, GRID, SITE))
+    plant = simulated_plant(site, read_weather(site.weather, site.location, GRID, SITE))
     recorder = Recorder(path)
     agent = control_agent(site, NoisyPlant(plant), loaded.policy("rules"), period_s=GRID.step_s, record=recorder.append)
     for now in GRID:

@@ -25,6 +25,7 @@ CONFINED = {
         "controllers/rules/__init__.py",
         "controllers/rules/parse.py",
     ),
+    "llvmlite": ("twin/native.py",),
     "ruamel": ("twin/yaml_file.py",),
     "highspy": ("controllers/optimiser/",),
 }

@@ -22,7 +22,7 @@ from tests.controllers.small_site import GROUPS, QUIET, drawn, fleet, lost, mete
 from twin.devices.base import Group
 from twin.numeric import first
 from twin.points import Command, Quality, Receipt, Snapshot
-from twin.simulator import SimulatedPlant
+from twin.simulator import SimulatedPlant, simulated_plant
 from twin.state import SiteState
 from twin.timegrid import TimeGrid
 from twin.weather import read_weather
@@ -134,7 +134,7 @@ class HalfDeaf:
 def test_each_rung_is_left_by_itself_in_the_first_cycle_that_sees_more() -> None:
     campus, grid = loaded("campus"), TimeGrid(start=AFTERNOON, step_s=300.0, steps=1)
     path = SITES / "campus.yaml"
-    plant = HalfDeaf(SimulatedPlant(campus.site, read_weather(campus.site.weather, campus.site.location, grid, path)))
+    plant = HalfDeaf(simulated_plant(campus.site, read_weather(campus.site.weather, campus.site.location, grid, path)))
     agent = control_agent(campus.site, plant, campus.policy("rules"), period_s=1.0)
     down = [frozenset[str](), frozenset({"hall_a"}), frozenset({"grid"}), frozenset({"grid", "hall_a"})]
     seen = []

@@ -13,7 +13,7 @@ import numpy as np
 from twin.ledger import Books, Ledger
 from twin.numeric import Num, largest_magnitude
 from twin.points import Command
-from twin.simulator import PlantStep, SimulatedPlant
+from twin.simulator import PlantStep, SimulatedPlant, simulated_plant
 from twin.site import Site, load_site
 from twin.timegrid import TimeGrid
 from twin.weather import Weather, read_weather
@@ -71,7 +71,7 @@ def random_commands(plant: SimulatedPlant, rng: np.random.Generator, lanes: Sequ
 
 
 def random_run(name: str, seed: int, lanes: Sequence[int] = (0,)) -> Finished:
-    rng, plant = np.random.default_rng(seed), SimulatedPlant(*site_and_weather(name), lanes)
+    rng, plant = np.random.default_rng(seed), simulated_plant(*site_and_weather(name), lanes)
     ledger, steps = Ledger(plant.site), list[PlantStep]()
     for _ in range(GRID.steps):
         plant.apply(random_commands(plant, rng, lanes), plant.now)

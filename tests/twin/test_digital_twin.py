@@ -18,7 +18,7 @@ from twin.digital_twin import DigitalTwin, measurements
 from twin.network.estimate import Measurement
 from twin.numeric import Num, first
 from twin.points import Quality, Reading, Snapshot
-from twin.simulator import SimulatedPlant
+from twin.simulator import SimulatedPlant, simulated_plant
 from twin.site import Site, load_site
 from twin.state import AssetState, GridState
 from twin.timegrid import TimeGrid
@@ -33,7 +33,7 @@ MAX_AGE_S = CAMPUS.telemetry.max_age_s
 
 def plant(seeds: tuple[int, ...] = (0,), site: Site = CAMPUS) -> SimulatedPlant:
     grid = TimeGrid(start=NOON, step_s=900.0, steps=4)
-    return SimulatedPlant(site, read_weather(site.weather, site.location, grid, CAMPUS_FILE), seeds, present_flow=True)
+    return simulated_plant(site, read_weather(site.weather, site.location, grid, CAMPUS_FILE), seeds, present_flow=True)
 
 
 @cache

@@ -7,7 +7,7 @@ import pytest
 
 from tests.properties.random_run import SITES, site_and_weather
 from twin.perturbation import UNCERTAIN, NoisyMeters, perturbed, sigma_by_point
-from twin.simulator import SimulatedPlant
+from twin.simulator import simulated_plant
 
 
 @pytest.mark.parametrize("name", SITES)
@@ -44,7 +44,7 @@ def test_no_efficiency_or_share_leaves_what_is_possible() -> None:
 
 def test_meters_err_by_their_accuracy_class_and_states_of_charge_not_at_all() -> None:
     site, weather = site_and_weather("campus")
-    plant = SimulatedPlant(site, weather, present_flow=True)
+    plant = simulated_plant(site, weather, present_flow=True)
     true, meters = plant.read(plant.now), NoisyMeters(site, 5)
     shown = [meters(true).readings for _ in range(400)]
     for point, sigma in sigma_by_point(site, site.emulation).items():

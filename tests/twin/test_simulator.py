@@ -10,11 +10,11 @@ from tests.properties.random_run import GRID, site_and_weather
 from twin.devices.base import Account
 from twin.numeric import first
 from twin.points import Command, Outcome
-from twin.simulator import PlantStep, SimulatedPlant, evaluation_order
+from twin.simulator import PlantStep, SimulatedPlant, evaluation_order, simulated_plant
 
 
 def plant(name: str = "campus", seeds: tuple[int, ...] = (0,), present_flow: bool = False) -> SimulatedPlant:
-    return SimulatedPlant(*site_and_weather(name), seeds, present_flow=present_flow)
+    return simulated_plant(*site_and_weather(name), seeds, present_flow=present_flow)
 
 
 def command(of: SimulatedPlant, device: str, value: float, seconds: float = 900.0) -> Command:
@@ -125,7 +125,7 @@ def test_on_an_island_the_grid_forming_battery_takes_what_is_left_over() -> None
 def test_solar_falls_back_by_itself_where_nobody_can_take_its_surplus() -> None:
     site, weather = site_and_weather("island")
     full = replace(site.devices["battery"], initial_soc=site.devices["battery"].max_soc)  # type: ignore[type-var,attr-defined]
-    island = SimulatedPlant(replace(site, devices={**site.devices, "battery": full}), weather)
+    island = simulated_plant(replace(site, devices={**site.devices, "battery": full}), weather)
     curtailed = 0
     for _ in range(GRID.steps):
         step = island.advance(900.0)

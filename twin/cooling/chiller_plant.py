@@ -12,6 +12,7 @@ from twin.cooling.chiller import MIN_CONDENSER_C, chiller_kw
 from twin.cooling.tower import condenser_water_c, tower_fan_fraction
 from twin.cooling.water import FAN_EXPONENT, PUMP_EXPONENT, affinity_kw, evaporated_l
 from twin.devices.base import DEVICES, STRICT, Account, Drive, Group, Step, Values
+from twin.noise import Seed
 from twin.numeric import Num, clip, larger, smaller
 from twin.units import SECONDS_PER_HOUR
 from twin.weather import Weather
@@ -89,7 +90,7 @@ class ChillerPlant:
     def initial(self) -> ChillerPlantState:
         return ChillerPlantState()
 
-    def drive(self, weather: Weather, seed: int) -> Drive:
+    def drive(self, weather: Weather, seed: Seed) -> Drive:
         return {"wet_bulb_c": weather.wet_bulb_c}
 
     def step(

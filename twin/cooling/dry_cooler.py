@@ -15,6 +15,7 @@ from twin.cooling.water import (
     affinity_kw,
 )
 from twin.devices.base import DEVICES, STRICT, Account, Drive, Group, Step, Values
+from twin.noise import Seed
 from twin.numeric import Num, clip, larger, smaller, where
 from twin.units import SECONDS_PER_HOUR
 from twin.weather import Weather
@@ -116,7 +117,7 @@ class DryCooler:
     def initial(self) -> DryCoolerState:
         return DryCoolerState()
 
-    def drive(self, weather: Weather, seed: int) -> Drive:
+    def drive(self, weather: Weather, seed: Seed) -> Drive:
         return {"dry_bulb_c": weather.dry_bulb_c, "wet_bulb_c": weather.wet_bulb_c}
 
     def step(

@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar, runtime_checkable
 
 from twin.flexibility import Flexibility
+from twin.noise import Seed
 from twin.numeric import FloatArray, Num
 from twin.quick import quick
 from twin.registry import Registry
@@ -24,7 +25,8 @@ S = TypeVar("S")
 Values = Mapping[str, Num]
 """Named numbers with their units in their names, for example ``{"soc": 0.5, "available_kw": 12.0}``."""
 Drive = Mapping[str, FloatArray]
-"""Named series that act on a device from outside, one value for each interval of a time grid."""
+"""Named series that act on a device from outside, one value for each interval of a time grid. Time is the last axis;
+what differs between several seeds has them as its first."""
 
 STRICT = {"extra": "forbid", "use_attribute_docstrings": True, "allow_inf_nan": False}
 """Reading of a person's file: no unknown keys, no nan or inf; docstrings become the schema's descriptions."""
@@ -127,9 +129,10 @@ class Device(Protocol[S]):
         """The state in which a run begins."""
         ...
 
-    def drive(self, weather: Weather, seed: int) -> Drive:
+    def drive(self, weather: Weather, seed: Seed) -> Drive:
         """What acts on the device from outside, for each interval of `weather.grid`: available
-        sun, wanted GPU work, outdoor temperature. Computed once for a whole run, all intervals at once."""
+        sun, wanted GPU work, outdoor temperature. A function of time and seed, so that it may be asked for part
+        by part; see `LooksBack`. Computed for many intervals, and for many seeds, at once."""
         ...
 
     def step(self, state: S, setpoint: Num, drive: Values, served: Sequence[Step[Any]], step_s: float) -> Step[S]:
@@ -139,6 +142,16 @@ class Device(Protocol[S]):
 
     def flexibility(self, values: Values) -> Flexibility | None:
         """What it can do next, from what its instruments show (`p_kw` and `instruments`)."""
+        ...
+
+
+@runtime_checkable
+class LooksBack(Protocol):
+    """A device of which what acts on it depends on the hours before."""
+
+    @property
+    def looks_back_h(self) -> float:
+        """How far. What was before the run began is nothing."""
         ...
 
 

@@ -10,6 +10,7 @@ from annotated_types import Ge, Gt, Le, Lt
 
 from twin.devices.base import DEVICES, STRICT, Account, Drive, Group, Step, Values
 from twin.flexibility import Store
+from twin.noise import Seed
 from twin.numeric import Num, clip, larger, smaller, where
 from twin.quick import quick
 from twin.units import SECONDS_PER_HOUR
@@ -95,7 +96,7 @@ class Battery:
     def initial(self) -> BatteryState:
         return BatteryState(soc=self.initial_soc)
 
-    def drive(self, weather: Weather, seed: int) -> Drive:
+    def drive(self, weather: Weather, seed: Seed) -> Drive:
         return {}
 
     def step(

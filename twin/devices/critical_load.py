@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from annotated_types import Ge, Gt, Le, Lt
 
 from twin.devices.base import DEVICES, STRICT, Account, Drive, Group, Step, Values
+from twin.noise import Seed
 from twin.numeric import Num
 from twin.weather import Weather
 from twin.workload import daily_pattern, demand_noise
@@ -72,7 +73,7 @@ class CriticalLoad:
     def initial(self) -> LoadState:
         return LoadState()
 
-    def drive(self, weather: Weather, seed: int) -> Drive:
+    def drive(self, weather: Weather, seed: Seed) -> Drive:
         pattern = daily_pattern(
             weather.index,
             weather.time_zone,

@@ -10,6 +10,7 @@ from annotated_types import Ge, Gt, Le
 
 from twin.devices.base import DEVICES, STRICT, Account, Drive, Group, Step, Values
 from twin.flexibility import Modes
+from twin.noise import Seed
 from twin.numeric import Num, clip, count_true, larger, where
 from twin.quick import quick
 from twin.units import SECONDS_PER_HOUR
@@ -90,7 +91,7 @@ class Genset:
     def initial(self) -> GensetState:
         return GensetState(until_ready_s=self.start_s)
 
-    def drive(self, weather: Weather, seed: int) -> Drive:
+    def drive(self, weather: Weather, seed: Seed) -> Drive:
         return {}
 
     def step(

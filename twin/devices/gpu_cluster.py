@@ -10,6 +10,7 @@ from annotated_types import Ge, Gt, Le, MinLen
 
 from twin.devices.base import DEVICES, STRICT, Account, Drive, Group, Step, Values
 from twin.flexibility import Envelope
+from twin.noise import Seed
 from twin.numeric import Num, clip, larger, smaller
 from twin.quick import quick
 from twin.units import SECONDS_PER_HOUR
@@ -126,7 +127,12 @@ class GpuCluster:
         nothing = (0.0,) * len(self.workloads)
         return GpuState(backlog_gpu_h=nothing, not_due_gpu_h=nothing)
 
-    def drive(self, weather: Weather, seed: int) -> Drive:
+    @property
+    def looks_back_h(self) -> float:
+        """Work that arrived so long ago may fall due now."""
+        return max(work.slack_h for work in self.workloads)
+
+    def drive(self, weather: Weather, seed: Seed) -> Drive:
         """`<class>_gpus`: GPUs that new work wants, then `<class>_due_gpus`: rate at which work falls due;
         class after class, in the order of the file, on which `step` relies."""
         series: dict[str, Any] = {}

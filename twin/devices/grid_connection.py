@@ -15,6 +15,7 @@ import pandas as pd
 from annotated_types import Ge, Gt, Le
 
 from twin.devices.base import DEVICES, STRICT, Account, Drive, Group, Step, Values
+from twin.noise import Seed
 from twin.numeric import FloatArray, Num
 from twin.timegrid import TimeGrid
 from twin.weather import Weather
@@ -150,7 +151,7 @@ class GridConnection:
     def initial(self) -> GridState:
         return GridState()
 
-    def drive(self, weather: Weather, seed: int) -> Drive:
+    def drive(self, weather: Weather, seed: Seed) -> Drive:
         return {}
 
     def step(

@@ -12,7 +12,7 @@ from annotated_types import Ge, Gt, Le, Lt
 
 from twin.devices.base import DEVICES, STRICT, Account, Drive, Group, Step, Values
 from twin.flexibility import Envelope
-from twin.noise import smooth_noise
+from twin.noise import Seed, local_weather_noise
 from twin.numeric import FloatArray, Num, clip
 from twin.sun import Sun, sun_over
 from twin.weather import Weather
@@ -111,15 +111,14 @@ class Pv:
     def initial(self) -> PvState:
         return PvState()
 
-    def drive(self, weather: Weather, seed: int) -> Drive:
+    def drive(self, weather: Weather, seed: Seed) -> Drive:
         """Available AC power; PVsyst cell temperature and PVWatts modules."""
         sun = sun_over(weather.grid, weather.latitude_deg, weather.longitude_deg)
         plane_w_m2 = plane_irradiance_w_m2(
             weather, sun, tilt_deg=self.tilt_deg, azimuth_deg=self.azimuth_deg, albedo_fraction=self.albedo_fraction
         )
-        if seed:
-            noise = smooth_noise(weather.index, seed=seed, name=f"{self.type}.{self.bus}", period_s=900.0)
-            plane_w_m2 = plane_w_m2 * (1.0 + self.noise_fraction * noise)
+        noise = local_weather_noise(weather.index, seed=seed, name=f"{self.type}.{self.bus}", period_s=900.0)
+        plane_w_m2 = plane_w_m2 * (1.0 + self.noise_fraction * noise)
         cell_c = pvlib.temperature.pvsyst_cell(plane_w_m2, weather.dry_bulb_c, weather.wind_m_s)
         dc_kw = pvlib.pvsystem.pvwatts_dc(plane_w_m2, cell_c, self.rated_dc_kw, -self.power_drop_fraction_per_k)
         dc_kw = np.maximum(dc_kw, 0.0) * (1.0 - self.losses_fraction)

@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from annotated_types import Ge, Gt, Le
 
 from twin.devices.base import DEVICES, STRICT, Account, Drive, Group, Step, Values
+from twin.noise import Seed
 from twin.numeric import Num
 from twin.weather import Weather
 
@@ -75,7 +76,7 @@ class Ups:
     def initial(self) -> UpsState:
         return UpsState()
 
-    def drive(self, weather: Weather, seed: int) -> Drive:
+    def drive(self, weather: Weather, seed: Seed) -> Drive:
         return {}
 
     def step(

@@ -12,7 +12,7 @@ from annotated_types import Ge, Gt, Le
 
 from twin.devices.base import DEVICES, STRICT, Account, Drive, Group, Step, Values
 from twin.flexibility import Envelope
-from twin.noise import smooth_noise
+from twin.noise import Seed, local_weather_noise
 from twin.numeric import FloatArray, Num, clip
 from twin.weather import Weather
 
@@ -118,11 +118,10 @@ class Wind:
     def initial(self) -> WindState:
         return WindState()
 
-    def drive(self, weather: Weather, seed: int) -> Drive:
+    def drive(self, weather: Weather, seed: Seed) -> Drive:
         mast_m_s = weather.wind_m_s
-        if seed:
-            noise = smooth_noise(weather.index, seed=seed, name=f"{self.type}.{self.bus}", period_s=1800.0)
-            mast_m_s = mast_m_s * (1.0 + self.noise_fraction * noise)
+        noise = local_weather_noise(weather.index, seed=seed, name=f"{self.type}.{self.bus}", period_s=1800.0)
+        mast_m_s = mast_m_s * (1.0 + self.noise_fraction * noise)
         fraction = turbine_fraction(
             hub_wind_m_s(mast_m_s, self.hub_height_m, self.roughness_length_m),
             air_density_kg_m3(weather.pressure_kpa, weather.dry_bulb_c, self.hub_height_m),

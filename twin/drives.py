@@ -1,0 +1,71 @@
+"""What acts on the devices of a site from outside, for every step of a run and every scenario.
+
+Worked out block by block, so that a year of hundreds of scenarios takes no more memory than a week of them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from twin.devices.base import LooksBack, Values
+from twin.numeric import FloatArray
+from twin.site import Site
+from twin.units import SECONDS_PER_HOUR
+from twin.weather import Weather, part_of
+
+BLOCK_BYTES = 48e6
+"""Of one block; while it is made, some three times as much is needed."""
+
+
+class Drives:
+    """Series of all devices, over the intervals of the weather's grid."""
+
+    def __init__(self, site: Site, weather: Weather, seeds: Sequence[int] = (0,)) -> None:
+        self.grid, self.scenarios = weather.grid, len(seeds)
+        self._weather, self._seeds = weather, tuple(seeds)
+        self._devices = {name: device for name, device in site.devices.items() if device.drive(self._glimpse(), 0)}
+        self.names = tuple(
+            (name, key) for name, device in self._devices.items() for key in device.drive(self._glimpse(), 0)
+        )
+        """Of each series: its device, and its name there."""
+        row_bytes = 8.0 * max(len(self.names), 1) * self.scenarios
+        self._block_steps = max(min(int(BLOCK_BYTES / row_bytes), self.grid.steps), 1)
+        look_back_h = max((d.looks_back_h for d in self._devices.values() if isinstance(d, LooksBack)), default=0.0)
+        self._look_back_steps = math.ceil(look_back_h * SECONDS_PER_HOUR / self.grid.step_s) + 1
+        self._first, self._block = 0, np.empty((0, len(self.names), self.scenarios))
+
+    def _glimpse(self) -> Weather:
+        return part_of(self._weather, 0, 1)
+
+    def row(self, index: int) -> FloatArray:
+        """``(series, scenarios)`` in the order of `names`; after the end, those of the last interval."""
+        index = min(index, self.grid.steps - 1)
+        if not 0 <= index - self._first < len(self._block):
+            self._first = index - index % self._block_steps
+            self._block = self._made(self._first, min(self._block_steps, self.grid.steps - self._first))
+        row: FloatArray = self._block[index - self._first]
+        return row
+
+    def at(self, index: int) -> Mapping[str, Values]:
+        """Device → its series at one interval: floats for one scenario, arrays for several."""
+        row = self.row(index)
+        values = row[:, 0].tolist() if self.scenarios == 1 else list(row)
+        found: dict[str, dict[str, float | FloatArray]] = {}
+        for (device, key), value in zip(self.names, values, strict=True):
+            found.setdefault(device, {})[key] = value
+        return found
+
+    def _made(self, first: int, steps: int) -> FloatArray:
+        before = min(self._look_back_steps, first)
+        weather = part_of(self._weather, first - before, before + steps)
+        block = np.empty((steps, len(self.names), self.scenarios))
+        place = 0
+        seeds = self._seeds[0] if self.scenarios == 1 else self._seeds
+        for device in self._devices.values():
+            for series in device.drive(weather, seeds).values():
+                block[:, place] = np.atleast_2d(series)[:, before:].T
+                place += 1
+        return block

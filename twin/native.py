@@ -1,0 +1,298 @@
+"""A tape as machine code: through LLVM, in vectors over the scenarios.
+
+Numbers of one run stand in a table of rows, one for each input, output and whatever one stretch of code hands to the
+next; its columns are the scenarios. Code is as exact as Python's own arithmetic, operation by operation: nothing is
+reordered, contracted or approximated, so that one scenario and many give the same bits.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import struct
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from twin.tape import CONSTANT, INPUT, RESULT, Rows, Symbol, Tape
+
+LANES = 8
+"""Scenarios in one vector: a cache line, and one or two registers of today's processors."""
+OPERATION = {
+    "add": "fadd {type} {0}, {1}",
+    "sub": "fsub {type} {0}, {1}",
+    "mul": "fmul {type} {0}, {1}",
+    "div": "fdiv {type} {0}, {1}",
+    "neg": "fneg {type} {0}",
+    "abs": "call {type} @llvm.fabs.{suffix}({type} {0})",
+    "sqrt": "call {type} @llvm.sqrt.{suffix}({type} {0})",
+    "pow": "call {type} @llvm.pow.{suffix}({type} {0}, {type} {1})",
+    "lt": "fcmp olt {type} {0}, {1}",
+    "le": "fcmp ole {type} {0}, {1}",
+    "gt": "fcmp ogt {type} {0}, {1}",
+    "ge": "fcmp oge {type} {0}, {1}",
+    "eq": "fcmp oeq {type} {0}, {1}",
+    "ne": "fcmp une {type} {0}, {1}",
+    "and": "and {flag} {0}, {1}",
+    "or": "or {flag} {0}, {1}",
+    "xor": "xor {flag} {0}, {1}",
+    "where": "select {flag} {0}, {type} {1}, {type} {2}",
+}
+"""Of each kind of node but the compound ones, in LLVM's own language."""
+COMPOUND = {
+    "min": (("lt", 0, 1), ("where", -1, 0, 1)),
+    "max": (("gt", 0, 1), ("where", -1, 0, 1)),
+}
+"""As Python's own `a if a < b else b`: the comparison, and the choice by it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """Neighbouring rows of the table."""
+
+    first: int
+    rows: int
+
+    @property
+    def slice(self) -> slice:
+        return slice(self.first, self.first + self.rows)
+
+
+class Machine:
+    """One recording, ready to be run again and again on `table`."""
+
+    def __init__(self, tape: Tape, outputs: Sequence[Any], scenarios: int) -> None:
+        """`outputs` are symbols or plain numbers; after each run they stand in the rows of `outputs`."""
+        lanes = 1 if scenarios == 1 else LANES
+        columns = -(-scenarios // lanes) * lanes
+        program = _Program(tape, [tape.number(value) for value in outputs])
+        self.inputs, self.outputs = program.inputs, program.outputs
+        self._padded: Rows = np.zeros((program.rows, columns))
+        self.table = self._padded[:, :scenarios]
+        """``(rows, scenarios)``."""
+        self._library = _Library(_text(program, columns, lanes))
+        address = ctypes.c_void_p(self._padded.ctypes.data)
+        self._parts = tuple(self._part(program, number, address) for number in range(len(tape.calls) + 1))
+
+    def _part(self, program: _Program, number: int, address: ctypes.c_void_p) -> Callable[[], None]:
+        code = self._library.function(f"part_{number}")
+        if number == len(program.tape.calls):
+            return lambda: code(address)
+        function = program.tape.calls[number].function
+        given, made = self.table[program.given[number].slice], self.table[program.made[number].slice]
+
+        def part() -> None:
+            code(address)
+            function(given, made)
+
+        return part
+
+    def run(self) -> None:
+        """From the rows of `inputs` to those of `outputs`."""
+        for part in self._parts:
+            part()
+
+
+class _Program:
+    """What of a tape is needed, and where its numbers stand."""
+
+    def __init__(self, tape: Tape, outputs: Sequence[int]) -> None:
+        self.tape, self.output_nodes = tape, outputs
+        self.needed = _needed(tape, outputs)
+        self.rows = 0
+        self.inputs, self.outputs = self._block(tape.inputs), self._block(len(outputs))
+        self.given = [self._block(len(call.inputs)) for call in tape.calls]
+        self.made = [self._block(call.outputs) for call in tape.calls]
+        self.row_of = {node: self._row(node) for node in self.needed if self._stands_in_table(node)}
+        self._handed_on()
+
+    def _block(self, rows: int) -> Block:
+        block = Block(first=self.rows, rows=rows)
+        self.rows += rows
+        return block
+
+    def _stands_in_table(self, node: int) -> bool:
+        return self.tape.nodes[node].op in {INPUT, RESULT}
+
+    def _row(self, node: int) -> int:
+        op, operands = self.tape.nodes[node].op, self.tape.nodes[node].operands
+        return self.inputs.first + operands[0] if op == INPUT else self.made[operands[0]].first + operands[1]
+
+    def _handed_on(self) -> None:
+        """What one stretch of code makes and a later one uses gets a row of its own."""
+        stages, nodes = self.tape.stages, self.tape.nodes
+        self.handed_on: set[int] = set()
+        for node, stage in self._uses():
+            if nodes[node].op != CONSTANT and stages[node] < stage and node not in self.row_of:
+                self.row_of[node] = self._block(1).first
+                self.handed_on.add(node)
+
+    def _uses(self) -> Iterator[tuple[int, int]]:
+        """Each number that is used, with the stretch of code that uses it."""
+        for node in sorted(self.needed):
+            if not self._stands_in_table(node):
+                yield from ((operand, self.tape.stages[node]) for operand in self.tape.nodes[node].operands)
+        for number, call in enumerate(self.tape.calls):
+            yield from ((node, number) for node in call.inputs)
+        yield from ((node, len(self.tape.calls)) for node in self.output_nodes)
+
+    def part(self, number: int) -> tuple[list[int], list[tuple[int, int]]]:
+        """Nodes that a stretch of code works out, in order, and what it stores where."""
+        work = [
+            node
+            for node in sorted(self.needed)
+            if self.tape.stages[node] == number
+            and not self._stands_in_table(node)
+            and self.tape.nodes[node].op != CONSTANT
+        ]
+        stores = [(node, self.row_of[node]) for node in work if node in self.handed_on]
+        if number < len(self.tape.calls):
+            block, stored = self.given[number], self.tape.calls[number].inputs
+        else:
+            block, stored = self.outputs, tuple(self.output_nodes)
+        return work, stores + [(node, block.first + place) for place, node in enumerate(stored)]
+
+
+def _needed(tape: Tape, outputs: Sequence[int]) -> set[int]:
+    """Everything that the outputs and the calls follow from."""
+    needed, open_nodes = set[int](), [*outputs, *(node for call in tape.calls for node in call.inputs)]
+    while open_nodes:
+        node = open_nodes.pop()
+        if node not in needed:
+            needed.add(node)
+            if tape.nodes[node].op not in {INPUT, RESULT}:
+                open_nodes.extend(tape.nodes[node].operands)
+    return needed
+
+
+def _text(program: _Program, columns: int, lanes: int) -> str:
+    kinds = "double" if lanes == 1 else f"<{lanes} x double>", "i1" if lanes == 1 else f"<{lanes} x i1>"
+    suffix = "f64" if lanes == 1 else f"v{lanes}f64"
+    head = [
+        f"declare {kinds[0]} @llvm.{name}.{suffix}({', '.join([kinds[0]] * count)})"
+        for name, count in (("fabs", 1), ("sqrt", 1), ("pow", 2))
+    ]
+    parts = [
+        _Part(program, number, columns, kinds, suffix).text(lanes) for number in range(len(program.tape.calls) + 1)
+    ]
+    return "\n".join([*head, *parts])
+
+
+class _Part:
+    """One stretch of code, in LLVM's own language: a loop over the scenarios, some at a time."""
+
+    def __init__(self, program: _Program, number: int, columns: int, kinds: tuple[str, str], suffix: str) -> None:
+        self._program, self._tape, self._number, self._columns = program, program.tape, number, columns
+        self._type, self._flag = kinds
+        self._suffix = suffix
+        self._lines: list[str] = []
+        self._known: dict[int, str] = {}
+
+    def text(self, lanes: int) -> str:
+        work, stores = self._program.part(self._number)
+        for node in work:
+            self._known[node] = self._work_out(node)
+        for node, row in stores:
+            self._store(node, row)
+        body = "\n  ".join(self._lines)
+        return (
+            f"define void @part_{self._number}(ptr %table) {{\nentry:\n  br label %loop\nloop:\n"
+            f"  %k = phi i64 [0, %entry], [%next, %loop]\n  {body}\n"
+            f"  %next = add i64 %k, {lanes}\n  %more = icmp ult i64 %next, {self._columns}\n"
+            "  br i1 %more, label %loop, label %done\ndone:\n  ret void\n}\n"
+        )
+
+    def _name(self, text: str) -> str:
+        name = f"%v{len(self._lines)}"
+        self._lines.append(f"{name} = {text}")
+        return name
+
+    def _work_out(self, node: int) -> str:
+        op = self._tape.nodes[node].op
+        operands = [self._operand(each) for each in self._tape.nodes[node].operands]
+        if op == "where" and not self._tape.is_flag(self._tape.nodes[node].operands[0]):
+            raise TypeError("where: its condition is a number")
+        if op == "finite":
+            # Less than infinite, whatever its sign: nan is not, either.
+            size = self._format("abs", operands)
+            return self._name(f"fcmp olt {self._type} {size}, {self._constant(float('inf'))}")
+        made: list[str] = []
+        for name, *places in COMPOUND.get(op, ((op, *range(len(operands))),)):
+            made.append(self._format(name, [made[-1] if place < 0 else operands[place] for place in places]))
+        return made[-1]
+
+    def _format(self, op: str, operands: Sequence[str]) -> str:
+        return self._name(OPERATION[op].format(*operands, type=self._type, flag=self._flag, suffix=self._suffix))
+
+    def _operand(self, node: int) -> str:
+        """Its name in this stretch: worked out here, a constant, or read from the table."""
+        known = self._known.get(node)
+        if known is None:
+            if self._tape.nodes[node].op == CONSTANT:
+                return self._constant(self._tape.nodes[node].value)
+            known = self._load(self._program.row_of[node])
+            if self._tape.is_flag(node):
+                known = self._name(f"fcmp une {self._type} {known}, {self._constant(0.0)}")
+            self._known[node] = known
+        return known
+
+    def _constant(self, value: float) -> str:
+        bits = f"0x{struct.unpack('<Q', struct.pack('<d', value))[0]:016X}"
+        return bits if self._type == "double" else f"splat (double {bits})"
+
+    def _place(self, row: int) -> str:
+        place = self._name(f"add i64 %k, {row * self._columns}")
+        return self._name(f"getelementptr inbounds double, ptr %table, i64 {place}")
+
+    def _load(self, row: int) -> str:
+        return self._name(f"load {self._type}, ptr {self._place(row)}, align 8")
+
+    def _store(self, node: int, row: int) -> None:
+        value = self._operand(node)
+        if self._tape.is_flag(node):
+            value = self._name(f"uitofp {self._flag} {value} to {self._type}")
+        self._lines.append(f"store {self._type} {value}, ptr {self._place(row)}, align 8")
+
+
+class _Library:
+    """Compiled code. It lives as long as this object."""
+
+    def __init__(self, text: str) -> None:
+        from llvmlite import binding as llvm
+
+        target = _target()
+        module = llvm.parse_assembly(text)
+        builder = llvm.create_pass_builder(target, llvm.create_pipeline_tuning_options(speed_level=1))
+        builder.getModulePassManager().run(module, builder)
+        self._engine = llvm.create_mcjit_compiler(module, target)
+        self._engine.finalize_object()
+
+    def function(self, name: str) -> Callable[[ctypes.c_void_p], None]:
+        prototype = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
+        function: Callable[[ctypes.c_void_p], None] = prototype(self._engine.get_function_address(name))
+        return function
+
+
+@cache
+def _started() -> None:
+    from llvmlite import binding as llvm
+
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+
+
+def _target() -> Any:
+    from llvmlite import binding as llvm
+
+    _started()
+    features = llvm.get_host_cpu_features().flatten()
+    return llvm.Target.from_default_triple().create_target_machine(
+        cpu=llvm.get_host_cpu_name(), features=features, opt=2, jit=True
+    )
+
+
+def native(tape: Tape, outputs: Sequence[Symbol | float], scenarios: int) -> Machine:
+    """The machine that runs a recording for so many scenarios."""
+    return Machine(tape, outputs, scenarios)
