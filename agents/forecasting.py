@@ -119,10 +119,17 @@ class ForecastingAgent:
 
     def observe(self, state: SiteState) -> None:
         """Take in one cycle's state. What is missing or not reliable is not seen."""
-        if self._seen_at is not None and state.now < self._seen_at:
+        self._see(state.now, lambda now_s: self._means.add(now_s, state.assets))
+
+    def observe_values(self, now: datetime, values_kw: FloatArray) -> None:
+        """As `observe`, for all signals at once: ``(signals, scenarios)``, every one of them reliable."""
+        self._see(now, lambda now_s: self._means.add_all(now_s, values_kw))
+
+    def _see(self, now: datetime, add: Callable[[float], Interval | None]) -> None:
+        if self._seen_at is not None and now < self._seen_at:
             self._begin()
-        self._seen_at = state.now
-        finished = self._means.add(state.now.timestamp(), state.assets)
+        self._seen_at = now
+        finished = add(now.timestamp())
         if finished is not None:
             self._learn(finished)
 

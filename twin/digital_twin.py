@@ -47,10 +47,22 @@ def instrument(name: str, device: Device[Any], max_age_s: float) -> Instrument:
     return Instrument(device=device, points=tuple((key, f"{name}.{key}") for key in short), max_age_s=max_age_s)
 
 
+@dataclass(slots=True, kw_only=True)
+class MeterMemory:
+    """What the twin carries from one cycle to the next, since the meters do not show it."""
+
+    demand: demand_interval.DemandInterval | None = None
+    until: datetime | None = None
+    """How far the demand interval is metered."""
+    counter_kwh: Num | None = None
+    """The connection's energy counter then."""
+
+
 class DigitalTwin:
     """Assimilates one snapshot a cycle. Holds what the meters do not: the demand interval."""
 
-    def __init__(self, site: Site, estimator: Estimator | None = None) -> None:
+    def __init__(self, site: Site, estimator: Estimator | None = None, memory: MeterMemory | None = None) -> None:
+        self.memory = memory or MeterMemory()
         self._site, self._grid = site, site.grid
         self._estimator = estimator
         telemetry = site.telemetry
@@ -59,9 +71,6 @@ class DigitalTwin:
             for name, device in site.devices.items()
             if name != self._grid
         }
-        self._demand: demand_interval.DemandInterval | None = None
-        self._metered_until: datetime | None = None
-        self._counter_kwh: Num | None = None
 
     def assimilate(self, snapshot: Snapshot) -> SiteState:
         """The state of the site at the snapshot's instant."""
@@ -92,24 +101,24 @@ class DigitalTwin:
             export_limit_kw=grid.export_limit_kw,
             price_per_kwh=grid.tariff.price_per_kwh(local),
             export_price_per_kwh=grid.tariff.export_price_per_kwh,
-            demand=cast(demand_interval.DemandInterval, self._demand),
+            demand=cast(demand_interval.DemandInterval, self.memory.demand),
             reason=reason,
         )
 
     def _meter_demand(self, grid: GridConnection, snapshot: Snapshot, import_kw: Num, local: datetime) -> None:
         """Follow the utility meter's own interval with what was imported since the last cycle."""
-        now = snapshot.now
-        before = self._demand or demand_interval.opening(now, local, grid.tariff.demand_interval_s)
-        since = self._metered_until or now
+        now, memory = snapshot.now, self.memory
+        before = memory.demand or demand_interval.opening(now, local, grid.tariff.demand_interval_s)
+        since = memory.until or now
         mean_kw = self._mean_import_kw(snapshot, import_kw, (now - since).total_seconds())
-        self._demand, self._metered_until = before.after(mean_kw, before.passage(since, now, local)), now
+        memory.demand, memory.until = before.after(mean_kw, before.passage(since, now, local)), now
 
     def _mean_import_kw(self, snapshot: Snapshot, import_kw: Num, seconds: float) -> Num:
         """Mean import since the last cycle: from the meter's energy counter, or the present power without one."""
         reading = snapshot.readings.get(f"{self._grid}.import_kwh")
         fresh = usable(reading, snapshot.now, self._site.telemetry.max_age_s)
         counter_kwh = cast(Reading, reading).value if fresh else None
-        before_kwh, self._counter_kwh = self._counter_kwh, counter_kwh
+        before_kwh, self.memory.counter_kwh = self.memory.counter_kwh, counter_kwh
         if counter_kwh is None or before_kwh is None or seconds <= 0:
             return import_kw
         mean_kw = (counter_kwh - before_kwh) * SECONDS_PER_HOUR / seconds

@@ -6,13 +6,17 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 import numpy as np
 
-from twin.numeric import FloatArray, Num
+from twin.numeric import Flag, FloatArray, Num, any_true
 from twin.quick import quick
 from twin.timegrid import TimeGrid, floor_to
 from twin.units import SECONDS_PER_HOUR
+
+GIVEN = ".available_kw"
+"""Signals of sun and wind; all others are demand."""
 
 
 @quick
@@ -86,6 +90,30 @@ class Forecast:
         end = min(begin + hours * SECONDS_PER_HOUR / self.step_s, float(len(found.mean)))
         begin = max(begin, 0.0)
         return _mean_between(found.mean, begin, end) if begin < end else None
+
+
+    def surplus_kwh(self, now: datetime, hours: float, matters: Flag = True) -> Num:
+        """Energy from sun and wind that nothing on site will need, within the next hours.
+
+        0 where nothing is known, and where it `matters` in no scenario.
+        """
+        if not any_true(matters) or not self.signals:
+            return 0.0
+        passed = int((now - floor_to(self.issued_at, self.step_s)).total_seconds() // self.step_s)
+        return _surplus_kwh(self, max(passed, 0), round(hours * SECONDS_PER_HOUR / self.step_s))
+
+
+@lru_cache(maxsize=1)
+def _surplus_kwh(forecast: Forecast, first_step: int, step_count: int) -> Num:
+    """The same for every cycle until another forecast, or another of its steps, is due."""
+    steps = slice(first_step, first_step + step_count)
+    net_kw: Num = 0.0
+    for name, signal in forecast.signals.items():
+        # Time last, so that signals with and without scenarios go together.
+        mean_kw = signal.mean.T[..., steps]
+        net_kw = net_kw + (mean_kw if name.endswith(GIVEN) else 0.0 - mean_kw)
+    total: Num = np.maximum(net_kw, 0.0).sum(axis=-1) * (forecast.step_s / SECONDS_PER_HOUR)
+    return total if isinstance(total, np.ndarray) else float(total)
 
 
 def _mean_between(series: FloatArray, begin: float, end: float) -> Num:

@@ -129,7 +129,7 @@ def watch_limits(site: Site) -> Watch:
 class Ledger:
     """Adds up the steps of one run. All sums are floats, or arrays over scenarios."""
 
-    def __init__(self, site: Site, watch: Watch | None = None) -> None:
+    def __init__(self, site: Site, watch: Watch | None = None, tally: Tally | None = None) -> None:
         """`watch` counts violations of the network's limits; those of the site by default."""
         self._site = site
         self._watch = watch or watch_limits(site)
@@ -137,7 +137,7 @@ class Ledger:
         self._zone = site.location.zone
         self._lines = tuple(_line(name, device) for name, device in site.devices.items() if name != site.grid)
         of_connection = ("import_limit", "export_limit") if self._grid else ("surplus",)
-        self.tally = Tally(violations=dict.fromkeys((*KINDS, "unserved", *of_connection), 0.0))
+        self.tally = tally or Tally(violations=dict.fromkeys((*KINDS, "unserved", *of_connection), 0.0))
 
     def book(self, step: PlantStep) -> None:
         """Add one step."""

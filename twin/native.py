@@ -214,6 +214,8 @@ class _Part:
         operands = [self._operand(each) for each in self._tape.nodes[node].operands]
         if op == "where" and not self._tape.is_flag(self._tape.nodes[node].operands[0]):
             raise TypeError("where: its condition is a number")
+        if op == "not":
+            return self._name(f"xor {self._flag} {operands[0]}, {'true' if self._flag == 'i1' else 'splat (i1 true)'}")
         if op == "finite":
             # Less than infinite, whatever its sign: nan is not, either.
             size = self._format("abs", operands)

@@ -47,6 +47,7 @@ class Labels(dict[str, str]):
 class PlantMemory:
     """All that a plant carries from one step to the next."""
 
+    now: datetime
     states: dict[str, Any]
     followed: dict[str, Num]
     """Device → the setpoint that it follows: its command, or its safe setpoint once that has expired."""
@@ -124,26 +125,22 @@ class SimulatedPlant:
         self._valid_until: dict[str, datetime] = {}
         self._bus = {name: network.buses.index(device.bus) for name, device in site.devices.items()}
         self._labels = {name: Labels(name) for name in site.devices}
-        self._now = drives.grid.start
-        self._move_to(0)
         self._flow: FlowResult | None = None
-        self.memory = self._begun() if memory is None else memory
-
-    def _begun(self) -> PlantMemory:
-        devices = self.site.devices.items()
-        self.memory = PlantMemory(
-            states={name: device.initial() for name, device in devices},
-            followed={name: device.free_setpoint for name, device in devices},
+        self.memory = memory or PlantMemory(
+            now=drives.grid.start,
+            states={name: device.initial() for name, device in site.devices.items()},
+            followed={name: device.free_setpoint for name, device in site.devices.items()},
         )
-        self._take(self._solve(self._walk(1.0)))
-        return self.memory
+        self._move_to_now()
+        if memory is None:
+            self._take(self._solve(self._walk(1.0)))
 
     def _take(self, flow: FlowResult) -> None:
         self._flow, self.memory.losses_kw = flow, flow.losses_kw
 
     @property
     def now(self) -> datetime:
-        return self._now
+        return self.memory.now
 
     @property
     def flow(self) -> FlowResult:
@@ -157,7 +154,7 @@ class SimulatedPlant:
     def _drop_expired(self) -> None:
         """The dead-man of every device: what was not renewed in time is forgotten."""
         for name, valid_until in self._valid_until.items():
-            if valid_until <= self._now:
+            if valid_until <= self.now:
                 self.memory.followed[name] = self.site.devices[name].safe_setpoint
 
     def read(self, now: datetime) -> Snapshot:
@@ -189,14 +186,14 @@ class SimulatedPlant:
 
     def advance(self, step_s: float) -> PlantStep:
         """Let `step_s` seconds pass; they may not cross into the next interval of the weather's grid."""
-        start, memory, steps = self._now, self.memory, self._walk(step_s)
+        start, memory, steps = self.now, self.memory, self._walk(step_s)
         steps, flow, unserved_kw = self._balance(steps, step_s)
         for name, step in steps.items():
             memory.states[name] = step.state
         self._take(flow)
-        self._now = start + timedelta(seconds=step_s)
+        memory.now = start + timedelta(seconds=step_s)
         self._drop_expired()
-        self._move_to(int((self._now - self.grid.start).total_seconds() / self.grid.step_s))
+        self._move_to_now()
         import_kw = flow.slack_p_kw if self._on_grid else 0.0
         memory.import_kwh = memory.import_kwh + larger(import_kw, 0.0) * step_s / SECONDS_PER_HOUR
         used_kw = sum_of([step.p_kw for step in steps.values()]) + flow.losses_kw
@@ -225,9 +222,9 @@ class SimulatedPlant:
         served = [steps[other] for other in device.serves]
         return device.step(self.memory.states[name], setpoint, self._present.get(name, NOTHING), served, step_s)
 
-    def _move_to(self, index: int) -> None:
-        """Let the inputs of one interval of the weather's grid act; after its end, those of the last."""
-        self._present = self._drives.at(index)
+    def _move_to_now(self) -> None:
+        """Let the inputs of the present interval of the weather's grid act; after its end, those of the last."""
+        self._present = self._drives.at(int((self.now - self.grid.start).total_seconds() / self.grid.step_s))
 
     def _solve(
         self, steps: Mapping[str, AnyStep], changed: Flag = True, before: FlowResult | None = None

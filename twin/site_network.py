@@ -11,6 +11,9 @@ from twin.network.power_flow import FlowResult, PowerFlow
 from twin.numeric import Flag, FloatArray, Num
 from twin.site import Site
 
+ByBus = Sequence[Num] | FloatArray
+"""One number for each bus, or a table ``(buses, scenarios)``."""
+
 
 class Network(Protocol):
     """The power flow of a site, for consumption bus by bus."""
@@ -21,11 +24,11 @@ class Network(Protocol):
     @property
     def branches(self) -> Sequence[str]: ...
 
-    def solve(self, p_kw: Sequence[Num], q_kvar: Sequence[Num]) -> FlowResult:
+    def solve(self, p_kw: ByBus, q_kvar: ByBus) -> FlowResult:
         """The flow with so much consumed at each of `buses`. Raises `PowerFlowError` where there is none."""
         ...
 
-    def solve_again(self, p_kw: Sequence[Num], q_kvar: Sequence[Num], changed: Flag, before: FlowResult) -> FlowResult:
+    def solve_again(self, p_kw: ByBus, q_kvar: ByBus, changed: Flag, before: FlowResult) -> FlowResult:
         """As `solve`; where nothing has changed it is the flow of `before`."""
         ...
 
@@ -37,15 +40,17 @@ class NetworkInMemory:
         self._flow, self._scenarios = PowerFlow(site.network, site.devices[site.slack].bus), scenarios
         self.buses, self.branches = self._flow.buses, self._flow.branches
 
-    def solve(self, p_kw: Sequence[Num], q_kvar: Sequence[Num]) -> FlowResult:
+    def solve(self, p_kw: ByBus, q_kvar: ByBus) -> FlowResult:
         return self._flow.solve(self._laid_out(p_kw), self._laid_out(q_kvar))
 
-    def solve_again(self, p_kw: Sequence[Num], q_kvar: Sequence[Num], changed: Flag, before: FlowResult) -> FlowResult:
+    def solve_again(self, p_kw: ByBus, q_kvar: ByBus, changed: Flag, before: FlowResult) -> FlowResult:
         """What has not changed is found again within the tolerance."""
         del changed, before
         return self.solve(p_kw, q_kvar)
 
-    def _laid_out(self, by_bus: Sequence[Num]) -> FloatArray:
+    def _laid_out(self, by_bus: ByBus) -> FloatArray:
+        if isinstance(by_bus, np.ndarray):
+            return by_bus[:, 0] if self._scenarios == 1 else by_bus
         if self._scenarios == 1:
             return np.array(by_bus, dtype=np.float64)
         return np.array([np.broadcast_to(value, (self._scenarios,)) for value in by_bus])

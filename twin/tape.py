@@ -22,7 +22,7 @@ Rows = npt.NDArray[np.float64]
 Function = Callable[[Rows, Rows], None]
 """Reads ``(inputs, scenarios)`` and fills ``(outputs, scenarios)``."""
 
-FLAGS = frozenset({"lt", "le", "gt", "ge", "eq", "ne", "and", "or", "xor", "finite"})
+FLAGS = frozenset({"lt", "le", "gt", "ge", "eq", "ne", "and", "or", "xor", "not", "finite"})
 """Operations whose result is true or false."""
 INPUT, RESULT, CONSTANT = "input", "result", "constant"
 
@@ -133,7 +133,7 @@ class Symbol:
     __ror__ = __or__
 
     def __xor__(self, other: Any) -> Any:
-        return self.apply("xor", self, other)
+        return self._tape.differing(self, other)
 
     __rxor__ = __xor__
     __hash__ = object.__hash__
@@ -184,6 +184,13 @@ class Tape:
             if not isinstance(plain, Symbol):
                 return True if plain else left
         return self.note("or", one, other)
+
+    def differing(self, one: Any, other: Any) -> Any:
+        """One flag or another, and not both."""
+        for plain, left in ((one, other), (other, one)):
+            if not isinstance(plain, Symbol):
+                return self.note("not", left) if plain else left
+        return self.note("xor", one, other)
 
     def is_flag(self, node: int) -> bool:
         """Whether a node is true or false, and no number."""

@@ -32,6 +32,8 @@ class IntervalMeans:
     def _clear(self) -> None:
         self._sums: list[Num] = [0.0] * len(self._sources)
         self._counts = [0] * len(self._sources)
+        self._table: FloatArray | None = None
+        """What was added for all signals at once."""
 
     def number_at(self, now_s: float) -> int:
         """The interval to which an observation at `now_s` counts."""
@@ -39,9 +41,7 @@ class IntervalMeans:
 
     def add(self, now_s: float, assets: Mapping[str, AssetState]) -> Interval | None:
         """Take one state in. Returns the interval before, if this one begins a new one."""
-        number = self.number_at(now_s)
-        finished = self.close() if number != self.number else None
-        self.number = number
+        finished = self._open(now_s)
         sums, counts, seen_s = self._sums, self._counts, self._seen_s
         for row, device, key in self._sources:
             asset = assets.get(device)
@@ -52,6 +52,22 @@ class IntervalMeans:
                 sums[row] = sums[row] + value
                 counts[row] += 1
                 seen_s[row] = now_s
+        return finished
+
+    def add_all(self, now_s: float, values_kw: FloatArray) -> Interval | None:
+        """As `add`, for all signals at once: ``(signals, scenarios)``, every one of them reliable."""
+        finished = self._open(now_s)
+        self.over_scenarios = self.over_scenarios or values_kw.shape[1] > 1
+        self._table = values_kw.copy() if self._table is None else self._table + values_kw
+        self._counts = [count + 1 for count in self._counts]
+        self._seen_s = [now_s] * len(self._seen_s)
+        return finished
+
+    def _open(self, now_s: float) -> Interval | None:
+        """Open the interval of an instant; returns the one before, if that is another."""
+        number = self.number_at(now_s)
+        finished = self.close() if number != self.number else None
+        self.number = number
         return finished
 
     def close(self) -> Interval | None:
@@ -65,12 +81,17 @@ class IntervalMeans:
         if self.number is None or not any(self._counts):
             return None
         self.over_scenarios = self.over_scenarios or any(isinstance(kw, np.ndarray) for kw in self._sums)
-        mean_kw = as_rows([kw / max(count, 1) for kw, count in zip(self._sums, self._counts, strict=True)])
+        mean_kw = as_rows([kw / max(count, 1) for kw, count in zip(self._all_sums(), self._counts, strict=True)])
         # Whatever a device may send as a number: one that is none must not stay in any memory.
         known = (np.array(self._counts) > 0) & np.isfinite(mean_kw).all(axis=1)
         if not known.all():
             mean_kw = np.where(known[:, None], mean_kw, 0.0)
         return Interval(number=self.number, mean_kw=mean_kw, known=known, seen_s=np.array(self._seen_s))
+
+    def _all_sums(self) -> Sequence[Num]:
+        if self._table is None:
+            return self._sums
+        return list(self._table + as_rows(self._sums))
 
 
 def as_rows(values: Sequence[Num]) -> FloatArray:

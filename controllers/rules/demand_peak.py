@@ -48,8 +48,8 @@ class DemandPeak:
         allowance_kw, remaining_s = self._allowance(situation, ceiling_kw)
         reason = LazyWords(
             lambda: (
-                f"at most {first(allowance_kw):,.0f} kW now, so that the interval, with {first(remaining_s) / 60:.0f} min "
-                f"to go, ends on {first(ceiling_kw):,.0f} kW"
+                f"at most {first(allowance_kw):,.0f} kW now, so that the interval, with "
+                f"{first(remaining_s) / 60:.0f} min to go, ends on {first(ceiling_kw):,.0f} kW"
             )
         )
         return (held(self.rule, self.priority, group, situation, allowance_kw, reason),)

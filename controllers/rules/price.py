@@ -4,22 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Annotated, Any, ClassVar, Literal
 
-import numpy as np
 from annotated_types import Ge, Gt, Le
 
 from controllers.base import RULES, Needs, Proposal
 from controllers.situation import Situation
 from twin.devices.base import STRICT, Group
-from twin.forecast import Forecast
 from twin.numeric import Flag, Num, any_true, first, larger, smaller
-from twin.timegrid import floor_to
 from twin.units import SECONDS_PER_HOUR
-
-GIVEN = ".available_kw"
-"""Signals of sun and wind; all others are demand."""
 
 
 @RULES.add("price")
@@ -67,7 +60,8 @@ class Price:
         stores = situation.groups[group]
         to_target_kwh = larger(self.target_soc - stores.soc, 0.0) * stores.capacity_kwh
         # A forecast is looked at only where it makes a difference.
-        surplus_kwh = expected_surplus_kwh(situation, self.look_ahead_h) if any_true(to_target_kwh > 0.0) else 0.0
+        forecast, matters = situation.forecast, cheap & (to_target_kwh > 0.0)
+        surplus_kwh = forecast.surplus_kwh(situation.now, self.look_ahead_h, matters) if forecast is not None else 0.0
         wanted_kwh = smaller(to_target_kwh, larger(stores.room_kwh - surplus_kwh, 0.0))
         # Rest is 0, whatever an empty store's least power may be.
         wish_kw = larger(smaller(stores.max_p_kw, wanted_kwh * (SECONDS_PER_HOUR / situation.period_s)), 0.0)
@@ -85,25 +79,3 @@ class Price:
 
     def _proposal(self, group: Group, wish_kw: Num, when: Flag, reason: str) -> Proposal:
         return Proposal(rule=self.rule, priority=self.priority, group=group, wish_kw=wish_kw, when=when, reason=reason)
-
-
-def expected_surplus_kwh(situation: Situation, hours: float) -> Num:
-    """Energy from sun and wind that nothing on site will need, within the next hours; 0 without a forecast."""
-    forecast = situation.forecast
-    if forecast is None or not forecast.signals:
-        return 0.0
-    passed = int((situation.now - floor_to(forecast.issued_at, forecast.step_s)).total_seconds() // forecast.step_s)
-    return _surplus_kwh(forecast, max(passed, 0), round(hours * SECONDS_PER_HOUR / forecast.step_s))
-
-
-@lru_cache(maxsize=1)
-def _surplus_kwh(forecast: Forecast, first_step: int, step_count: int) -> Num:
-    """The same for every cycle until another forecast, or another of its steps, is due."""
-    steps = slice(first_step, first_step + step_count)
-    net_kw: Num = 0.0
-    for name, signal in forecast.signals.items():
-        # Time last, so that signals with and without scenarios go together.
-        mean_kw = signal.mean.T[..., steps]
-        net_kw = net_kw + (mean_kw if name.endswith(GIVEN) else 0.0 - mean_kw)
-    total: Num = np.maximum(net_kw, 0.0).sum(axis=-1) * (forecast.step_s / SECONDS_PER_HOUR)
-    return total if isinstance(total, np.ndarray) else float(total)

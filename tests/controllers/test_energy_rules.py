@@ -14,7 +14,7 @@ from controllers.resolve import Resolution
 from controllers.rules.battery_reserve import BatteryReserve
 from controllers.rules.gpu_shift import GpuShift
 from controllers.rules.island_reserve import IslandReserve
-from controllers.rules.price import Price, expected_surplus_kwh
+from controllers.rules.price import Price
 from controllers.rules.self_consumption import SelfConsumption
 from controllers.situation import look
 from tests.controllers.small_site import GROUPS, QUIET, fleet, forecast, state, without
@@ -134,9 +134,9 @@ def test_a_forecast_with_and_without_scenarios_and_one_that_says_nothing_are_und
     mixed = forecast(sun=[0.0] * 8, hall=[300.0] * 8)
     sun = replace(mixed.signals["sun.available_kw"], mean=series, low=series, high=series)
     both = replace(mixed, signals=dict(mixed.signals) | {"sun.available_kw": sun})
-    several = expected_surplus_kwh(look(fleet(), site(), both, 1.0), 1.0)
+    several = both.surplus_kwh(both.issued_at, 1.0)
     np.testing.assert_allclose(several, [700.0, 100.0])
-    assert expected_surplus_kwh(look(fleet(), site(), forecast(), 1.0), 1.0) == 0.0
+    assert forecast().surplus_kwh(both.issued_at, 1.0) == 0.0
 
 
 def test_dear_energy_is_replaced_but_not_sold() -> None:
