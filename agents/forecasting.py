@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -13,7 +14,7 @@ import numpy.typing as npt
 
 import agents.forecasters
 from agents.clear_sky_table import ClearSkyTable
-from agents.forecasters.base import FORECASTERS, Forecaster, Interval, Setting, SignalSpec, signals_of
+from agents.forecasters.base import FORECASTERS, Forecaster, Interval, Positions, Setting, SignalSpec, signals_of
 from agents.forecasters.clear_sky_persistence import MAX_INDEX, ClearSkyPersistence
 from agents.forecasters.errors import RunningErrors
 from agents.forecasters.interval_means import IntervalMeans
@@ -54,13 +55,25 @@ class _Team:
 class _Issue:
     """All that the signals of one forecast follow from, as it was when the forecast was issued."""
 
-    mean_kw: FloatArray
+    grid: TimeGrid
+    last: Persistence
+    teams: Sequence[_Team]
     ceiling_kw: FloatArray
     scale_kw: FloatArray
     widths_fraction: Callable[[], FloatArray]
     stale: BoolArray
     known_until_s: FloatArray
     over_scenarios: bool
+
+    def mean_kw(self, at: Positions) -> FloatArray:
+        """Each signal by its method, what is stale as it was last, within what is possible; some intervals."""
+        mean_kw = self.last.predict(self.grid, at)
+        for team in self.teams:
+            mean_kw[team.rows] = team.forecaster.predict(self.grid, at)
+        if self.stale.any():
+            mean_kw[self.stale] = self.last.predict(self.grid, at)[self.stale]
+        ceiling_kw = self.ceiling_kw[:, at, None]
+        return np.minimum(np.maximum(mean_kw, 0.0, out=mean_kw), ceiling_kw, out=mean_kw)
 
 
 class ForecastingAgent:
@@ -82,6 +95,7 @@ class ForecastingAgent:
         self._scored_every = max(round(SCORING_PERIOD_S / self._step_s), 1)
         self._validity_s = PERIODS_OF_VALIDITY * max(self._period_s, self._step_s)
         self._steps = math.ceil(control.forecast_horizon_h * SECONDS_PER_HOUR / self._step_s)
+        self._all_steps: Positions = np.arange(self._steps)
         self._setting = Setting(site=site, step_s=self._step_s, clear_sky=ClearSkyTable(site, self._step_s))
         self._methods = [method(signal) for signal in self.signals]
         self._rated_kw = np.array([signal.rated_kw for signal in self.signals])
@@ -167,23 +181,23 @@ class ForecastingAgent:
         self._catch_up(now_s)
         grid = TimeGrid(start=floor_to(now, self._step_s), step_s=self._step_s, steps=self._steps)
         first, stale = self._means.number_at(now_s), self._stale(now_s)
-        mean_kw, ceiling_kw = self._expected(grid, stale), self._ceiling_kw(grid)[:, :, None]
-        np.minimum(np.maximum(mean_kw, 0.0, out=mean_kw), ceiling_kw, out=mean_kw)
-        self._errors.issued(first, mean_kw, ~stale)
         known = _Issue(
-            mean_kw=mean_kw,
-            ceiling_kw=ceiling_kw,
+            grid=grid,
+            last=copy(self._last),
+            teams=[_Team(rows=team.rows, forecaster=copy(team.forecaster)) for team in self._teams],
+            ceiling_kw=self._ceiling_kw(grid),
             scale_kw=self._scale_kw(first, self._steps),
             widths_fraction=self._errors.widths_fraction(),
             stale=stale,
             known_until_s=self._known_until_s,
             over_scenarios=self._means.over_scenarios,
         )
+        self._errors.issued(first, known.mean_kw(self._errors.leads), ~stale)
         return Forecast(
             issued_at=now,
             step_s=self._step_s,
             valid_until=now + timedelta(seconds=self._validity_s),
-            signals=Signals(partial(self._signals, known)),
+            signals=Signals(partial(self._signals, known), partial(self._means_of, known)),
         )
 
     def _catch_up(self, now_s: float) -> None:
@@ -202,28 +216,33 @@ class ForecastingAgent:
         """Signals of which nothing was seen for as long as a forecast is valid."""
         return now_s - self._known_until_s > self._validity_s
 
-    def _expected(self, grid: TimeGrid, stale: BoolArray) -> FloatArray:
-        """Each signal by its method, and what is stale as it was last."""
-        mean_kw = self._last.predict(grid)
-        for team in self._teams:
-            mean_kw[team.rows] = team.forecaster.predict(grid)
-        if stale.any():
-            mean_kw[stale] = self._last.predict(grid)[stale]
-        return mean_kw
-
     def _ceiling_kw(self, grid: TimeGrid) -> FloatArray:
         """Physical limit of each signal: its rating, and for the sun what the clearest sky could give."""
-        ceiling_kw = self._rated_over_horizon_kw.copy()
+        ceiling_kw: FloatArray = self._rated_over_horizon_kw
         if self._solar_rows:
+            ceiling_kw = ceiling_kw.copy()
             sun_kw = MAX_INDEX * self._setting.clear_sky(grid)
             ceiling_kw[self._solar_rows] = np.minimum(ceiling_kw[self._solar_rows], sun_kw)
         return ceiling_kw
 
+    def _means_of(self, known: _Issue) -> dict[str, FloatArray]:
+        """Expected means alone. Depends on `known`, and on nothing that changes; as `_signals`."""
+        mean_kw = known.mean_kw(self._all_steps)
+        mean_kw.setflags(write=False)
+        return {
+            signal.name: mean_kw[row] if known.over_scenarios else mean_kw[row, :, 0]
+            for row, (signal, label) in enumerate(zip(self.signals, self._labels(known), strict=True))
+            if label
+        }
+
     def _signals(self, known: _Issue) -> dict[str, Signal]:
-        """Means with their quantiles. Depends on `known`, and on nothing that changes."""
+        """Means with their quantiles."""
         below_kw, above_kw = self._widths_kw(known)
-        mean_kw = known.mean_kw
-        low_kw, high_kw = np.maximum(mean_kw - below_kw, 0.0), np.minimum(mean_kw + above_kw, known.ceiling_kw)
+        mean_kw = known.mean_kw(self._all_steps)
+        low_kw, high_kw = (
+            np.maximum(mean_kw - below_kw, 0.0),
+            np.minimum(mean_kw + above_kw, known.ceiling_kw[:, :, None]),
+        )
         for array in (mean_kw, low_kw, high_kw):
             array.setflags(write=False)
         if not known.over_scenarios:

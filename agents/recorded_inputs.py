@@ -94,9 +94,7 @@ class RecordedNetwork:
     def solve(self, p_kw: ByBus, q_kvar: ByBus) -> RecordedFlow:
         return self._result(self._tape.call(self._solve, [*p_kw, *q_kvar], 3 + len(KINDS)))
 
-    def solve_again(
-        self, p_kw: ByBus, q_kvar: ByBus, changed: Flag, before: FlowResult
-    ) -> RecordedFlow:
+    def solve_again(self, p_kw: ByBus, q_kvar: ByBus, changed: Flag, before: FlowResult) -> RecordedFlow:
         last = cast(RecordedFlow, before)
         known = [last.slack_p_kw, last.slack_q_kvar, last.losses_kw, *(last.counts[kind] for kind in KINDS)]
         return self._result(self._tape.call(self._solve_again, [changed, *known, *p_kw, *q_kvar], 3 + len(KINDS)))

@@ -40,14 +40,25 @@ class Signals(Mapping[str, Signal]):
     threads at once.
     """
 
-    def __init__(self, make: Callable[[], Mapping[str, Signal]]) -> None:
-        self._make = make
+    def __init__(
+        self,
+        make: Callable[[], Mapping[str, Signal]],
+        means: Callable[[], Mapping[str, FloatArray]] | None = None,
+    ) -> None:
+        """`means` makes the means alone, which is less work."""
+        self._make, self._means = make, means
         self._made: Mapping[str, Signal] | None = None
 
     def _all(self) -> Mapping[str, Signal]:
         if self._made is None:
             self._made = self._make()
         return self._made
+
+    def means(self) -> Mapping[str, FloatArray]:
+        """Name → expected means."""
+        if self._means is None or self._made is not None:
+            return {name: item.mean for name, item in self._all().items()}
+        return self._means()
 
     def __getitem__(self, name: str) -> Signal:
         return self._all()[name]
@@ -57,6 +68,11 @@ class Signals(Mapping[str, Signal]):
 
     def __len__(self) -> int:
         return len(self._all())
+
+
+def means_of(signals: Mapping[str, Signal]) -> Mapping[str, FloatArray]:
+    """Name → expected means."""
+    return signals.means() if isinstance(signals, Signals) else {name: item.mean for name, item in signals.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -91,13 +107,12 @@ class Forecast:
         begin = max(begin, 0.0)
         return _mean_between(found.mean, begin, end) if begin < end else None
 
-
     def surplus_kwh(self, now: datetime, hours: float, matters: Flag = True) -> Num:
         """Energy from sun and wind that nothing on site will need, within the next hours.
 
         0 where nothing is known, and where it `matters` in no scenario.
         """
-        if not any_true(matters) or not self.signals:
+        if not any_true(matters):
             return 0.0
         passed = int((now - floor_to(self.issued_at, self.step_s)).total_seconds() // self.step_s)
         return _surplus_kwh(self, max(passed, 0), round(hours * SECONDS_PER_HOUR / self.step_s))
@@ -108,11 +123,11 @@ def _surplus_kwh(forecast: Forecast, first_step: int, step_count: int) -> Num:
     """The same for every cycle until another forecast, or another of its steps, is due."""
     steps = slice(first_step, first_step + step_count)
     net_kw: Num = 0.0
-    for name, signal in forecast.signals.items():
+    for name, series in means_of(forecast.signals).items():
         # Time last, so that signals with and without scenarios go together.
-        mean_kw = signal.mean.T[..., steps]
+        mean_kw = series.T[..., steps]
         net_kw = net_kw + (mean_kw if name.endswith(GIVEN) else 0.0 - mean_kw)
-    total: Num = np.maximum(net_kw, 0.0).sum(axis=-1) * (forecast.step_s / SECONDS_PER_HOUR)
+    total: Num = np.sum(np.maximum(net_kw, 0.0), axis=-1) * (forecast.step_s / SECONDS_PER_HOUR)
     return total if isinstance(total, np.ndarray) else float(total)
 
 

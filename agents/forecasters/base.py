@@ -23,6 +23,7 @@ from twin.registry import Registry
 from twin.site import Site
 from twin.timegrid import TimeGrid
 
+Positions = npt.NDArray[np.int64]
 LOADS = frozenset({Account.IT, Account.COOLING, Account.UPS_LOSSES, Account.OTHER})
 
 
@@ -86,8 +87,12 @@ class Forecaster(Protocol):
         """Learn from a finished interval, or from what is known so far of the running one. In order of time."""
         ...
 
-    def predict(self, grid: TimeGrid) -> FloatArray:
-        """Expected means, ``(signals, steps, scenarios)``, kW. Anything for a signal never observed."""
+    def predict(self, grid: TimeGrid, at: Positions) -> FloatArray:
+        """Expected means of the intervals `at` of `grid`, ``(signals, len(at), scenarios)``, kW.
+
+        Anything for a signal never observed. What `observe` learns replaces arrays and changes none, so that a
+        shallow copy goes on predicting as of now.
+        """
         ...
 
     def scale_kw(self, first: int, steps: int) -> FloatArray:

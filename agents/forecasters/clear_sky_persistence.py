@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from agents.forecasters.base import FORECASTERS, Interval, Setting, SignalSpec
+from agents.forecasters.base import FORECASTERS, Interval, Positions, Setting, SignalSpec
 from twin.numeric import FloatArray
 from twin.timegrid import TimeGrid
 
@@ -48,8 +48,9 @@ class ClearSkyPersistence:
             self._seen_kw = np.where(use, CARRIED_SHARE * self._seen_kw + interval.mean_kw, self._seen_kw)
             self._clear_kw = np.where(use, CARRIED_SHARE * self._clear_kw + clear_kw, self._clear_kw)
 
-    def predict(self, grid: TimeGrid) -> FloatArray:
-        return self._clear_sky(grid)[self._rows][:, :, None] * self._index()[:, None, :]
+    def predict(self, grid: TimeGrid, at: Positions) -> FloatArray:
+        clear_kw = self._clear_sky(grid)[self._rows]
+        return clear_kw[:, at, None] * self._index()[:, None, :]
 
     def _index(self) -> FloatArray:
         lit = self._clear_kw > 0.0

@@ -44,31 +44,32 @@ class RunningErrors:
     def __init__(self, prior: FloatArray, rated_kw: FloatArray, step_s: float) -> None:
         """`prior`: ``(signals, steps)``, the error to begin with, as a share of the scale."""
         signals, steps = prior.shape
-        self._leads = leads(steps)
-        self._columns = np.arange(len(self._leads))
-        self._between = Interpolation(self._leads, steps)
+        self.leads = leads(steps)
+        """At which forecasts are judged."""
+        self._columns = np.arange(len(self.leads))
+        self._between = Interpolation(self.leads, steps)
         self._most_count = MEMORY_S / step_s
-        self._count = np.full((signals, len(self._leads), 1), PRIOR_COUNT)
+        self._count = np.full((signals, len(self.leads), 1), PRIOR_COUNT)
         self._lowest_kw = LOWEST_SCALE_SHARE * rated_kw
-        self._scale_kw: FloatArray = np.repeat(rated_kw[:, None, None], len(self._leads), axis=1)
-        self._error_kw: FloatArray = prior[:, self._leads, None] * self._scale_kw
+        self._scale_kw: FloatArray = np.repeat(rated_kw[:, None, None], len(self.leads), axis=1)
+        self._error_kw: FloatArray = prior[:, self.leads, None] * self._scale_kw
         self._factors: FloatArray = np.full((2, *self._error_kw.shape), QUANTILE_PER_MEAN_ERROR)
         """Of the mean error: how far the lower and the upper quantile lie from the mean."""
         self._ring = steps
-        self._target = np.full((steps, len(self._leads)), -1)
-        self._judged = np.zeros((steps, len(self._leads), signals), dtype=np.bool_)
-        self._expected_kw: FloatArray = np.zeros((steps, len(self._leads), signals, 1))
+        self._target = np.full((steps, len(self.leads)), -1)
+        self._judged = np.zeros((steps, len(self.leads), signals), dtype=np.bool_)
+        self._expected_kw: FloatArray = np.zeros((steps, len(self.leads), signals, 1))
 
     def issued(self, first: int, mean_kw: FloatArray, judged: BoolArray) -> None:
-        """Remember a forecast whose step 0 is interval `first`; only signals in `judged` will be compared."""
+        """Remember a forecast whose step 0 is interval `first`, at `leads`; only signals in `judged` are compared."""
         scenarios = mean_kw.shape[2]
         if self._expected_kw.shape[3] < scenarios:
             self._expected_kw = np.repeat(self._expected_kw, scenarios, axis=3)
-        target = first + self._leads
+        target = first + self.leads
         slot = target % self._ring
         self._target[slot, self._columns] = target
         self._judged[slot, self._columns] = judged
-        self._expected_kw[slot, self._columns] = mean_kw[:, self._leads].swapaxes(0, 1)
+        self._expected_kw[slot, self._columns] = mean_kw.swapaxes(0, 1)
 
     def learn(self, truth: Interval, scale_kw: FloatArray) -> None:
         """Compare a finished interval, whose errors are in proportion to `scale_kw` ``(signals,)``."""

@@ -55,7 +55,7 @@ class IntervalMeans:
         return finished
 
     def add_all(self, now_s: float, values_kw: FloatArray) -> Interval | None:
-        """As `add`, for all signals at once: ``(signals, scenarios)``, every one of them reliable."""
+        """As `add`, and never beside it: all signals at once, ``(signals, scenarios)``, every one of them reliable."""
         finished = self._open(now_s)
         self.over_scenarios = self.over_scenarios or values_kw.shape[1] > 1
         self._table = values_kw.copy() if self._table is None else self._table + values_kw
@@ -81,17 +81,17 @@ class IntervalMeans:
         if self.number is None or not any(self._counts):
             return None
         self.over_scenarios = self.over_scenarios or any(isinstance(kw, np.ndarray) for kw in self._sums)
-        mean_kw = as_rows([kw / max(count, 1) for kw, count in zip(self._all_sums(), self._counts, strict=True)])
+        mean_kw = self._mean_kw()
         # Whatever a device may send as a number: one that is none must not stay in any memory.
         known = (np.array(self._counts) > 0) & np.isfinite(mean_kw).all(axis=1)
         if not known.all():
             mean_kw = np.where(known[:, None], mean_kw, 0.0)
         return Interval(number=self.number, mean_kw=mean_kw, known=known, seen_s=np.array(self._seen_s))
 
-    def _all_sums(self) -> Sequence[Num]:
-        if self._table is None:
-            return self._sums
-        return list(self._table + as_rows(self._sums))
+    def _mean_kw(self) -> FloatArray:
+        if self._table is not None:  # then all were seen equally often
+            return self._table / self._counts[0]
+        return as_rows([kw / max(count, 1) for kw, count in zip(self._sums, self._counts, strict=True)])
 
 
 def as_rows(values: Sequence[Num]) -> FloatArray:

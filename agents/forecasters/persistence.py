@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from agents.forecasters.base import FORECASTERS, Interval, Setting, SignalSpec
+from agents.forecasters.base import FORECASTERS, Interval, Positions, Setting, SignalSpec
 from twin.numeric import FloatArray
 from twin.timegrid import TimeGrid
 
@@ -30,8 +30,8 @@ class Persistence:
     def observe(self, interval: Interval) -> None:
         self._last_kw = np.where(interval.known[:, None], interval.mean_kw, self._last_kw)
 
-    def predict(self, grid: TimeGrid) -> FloatArray:
-        return np.repeat(self._last_kw[:, None, :], grid.steps, axis=1)
+    def predict(self, grid: TimeGrid, at: Positions) -> FloatArray:
+        return np.repeat(self._last_kw[:, None, :], len(at), axis=1)
 
     def scale_kw(self, first: int, steps: int) -> FloatArray:
         return np.repeat(self._rated_kw[:, None], steps, axis=1)

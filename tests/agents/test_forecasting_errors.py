@@ -13,6 +13,8 @@ STEPS = 8
 RATED_KW = np.array([1000.0])
 SEEN = np.array([True])
 
+LEADS = leads(STEPS)
+
 
 def errors(prior: float = 0.2) -> RunningErrors:
     return RunningErrors(np.full((1, STEPS), prior), RATED_KW, 900.0)
@@ -48,7 +50,7 @@ def test_each_lead_learns_from_forecasts_of_that_lead_only() -> None:
     for now in range(400):
         course = expect(300.0)
         course[:, 0] = 0.0
-        running.issued(now, course, SEEN)
+        running.issued(now, course[:, LEADS], SEEN)
         running.learn(interval(now, 0.0), RATED_KW)
     widths = running.widths_fraction()()[:, 0, :, 0]
     assert widths[:, 0].max() < 0.02
@@ -61,7 +63,7 @@ def test_what_cannot_be_judged_teaches_nothing(reason: str) -> None:
     before = running.widths_fraction()
     for now in range(50):
         if reason != "never forecast":
-            running.issued(now, expect(900.0), np.array([reason != "not judged"]))
+            running.issued(now, expect(900.0)[:, LEADS], np.array([reason != "not judged"]))
         scale_kw = np.array([1.0]) if reason == "too dark" else RATED_KW
         running.learn(interval(now, 0.0, known=reason != "not known"), scale_kw)
     assert (running.widths_fraction()() == before()).all()
@@ -71,7 +73,7 @@ def test_quantiles_of_lopsided_errors_are_missed_alike_on_both_sides() -> None:
     """Errors as of the sun behind a mostly clear sky: often a little too low, seldom much too high."""
     rng, running, missed = np.random.default_rng(1), errors(0.05), []
     for now in range(6000):
-        running.issued(now, expect(500.0), SEEN)
+        running.issued(now, expect(500.0)[:, LEADS], SEEN)
         below, above = running.widths_fraction()()[:, 0, 0, 0] * 1000.0
         truth = 600.0 - rng.exponential(100.0)
         missed.append((truth < 500.0 - below, truth > 500.0 + above))
