@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+from typing import Protocol
 
 from agents.assemble import Policy
 from agents.forecasting import ForecastingAgent
@@ -13,12 +15,13 @@ from agents.machine import MachineRun
 from agents.object_run import ObjectRun
 from agents.recording import Surroundings
 from agents.results import Run
-from agents.step_row import nothing, step_row
-from agents.step_table import StepTable
+from agents.step_row import nothing
 from twin.clock import stopwatch_s
 from twin.drives import Drives
 from twin.errors import PowerFlowError
 from twin.ledger import Books, Ledger, watch_limits
+from twin.numeric import Num
+from twin.simulator import PlantStep
 from twin.site import Site
 from twin.site_network import NetworkInMemory
 from twin.timegrid import TimeGrid
@@ -34,6 +37,18 @@ class Simulated:
     interrupted: bool
 
 
+class Table(Protocol):
+    """Keeps something of every step."""
+
+    def row_of(self, step: PlantStep) -> Mapping[str, Num]:
+        """What is kept, by name. A pure function of numbers: it may be recorded."""
+        ...
+
+    def add(self, at: datetime, row: Mapping[str, Num]) -> None:
+        """Take in the row of the step that begins at `at`; its arrays are overwritten by the next step."""
+        ...
+
+
 def simulate(
     site: Site,
     site_path: Path,
@@ -41,7 +56,7 @@ def simulate(
     policy: Policy,
     seeds: Sequence[int] = (0,),
     *,
-    table: StepTable | None = None,
+    table: Table | None = None,
     progress: Callable[[int], None] | None = None,
     as_machine_code: bool = True,
 ) -> Simulated:
@@ -62,7 +77,7 @@ def simulate(
         watch=watch_limits(site),
         forecasting=ForecastingAgent(site),
     )
-    row_of = nothing if table is None else step_row
+    row_of = nothing if table is None else table.row_of
     run = MachineRun(around, row_of) if as_machine_code else ObjectRun(around, row_of)
     done = 0
     try:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from agents.step_row import step_row
+from twin.numeric import Num
 from twin.simulator import PlantStep
 
 BATCH_ROWS = 20_000
@@ -23,13 +26,12 @@ class StepTable:
         self._rows: dict[str, list[Any]] = {}
         self._writer: pq.ParquetWriter | None = None
 
-    def add(self, step: PlantStep) -> None:
+    def row_of(self, step: PlantStep) -> Mapping[str, Num]:
+        return step_row(step)
+
+    def add(self, at: datetime, row: Mapping[str, Num]) -> None:
         """Append one step, a row for each scenario."""
-        row: dict[str, Any] = {"import_kw": step.import_kw, "losses_kw": step.flow.losses_kw}
-        for name, done in step.steps.items():
-            row[f"{name}.p_kw"] = done.p_kw
-            row.update({f"{name}.{point}": value for point, value in done.points.items()})
-        self._append("at", [step.start] * self._scenarios)
+        self._append("at", [at] * self._scenarios)
         self._append("scenario", range(self._scenarios))
         for key, value in row.items():
             self._append(key, np.broadcast_to(value, (self._scenarios,)).tolist())
