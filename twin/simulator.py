@@ -16,7 +16,7 @@ from typing import Any, cast
 from twin.devices.base import Device, Group, Step, Values
 from twin.drives import Drives
 from twin.network.power_flow import FlowResult
-from twin.numeric import Flag, Num, any_true, clip, larger, smaller
+from twin.numeric import Flag, Num, any_true, clip, larger, smaller, where
 from twin.points import Command, Outcome, Receipt, Snapshot, good_readings
 from twin.quick import quick
 from twin.site import Site
@@ -272,7 +272,8 @@ class SimulatedPlant:
             if device.group is Group.RENEWABLES:
                 by_kw = clip(excess_kw, 0.0, -steps[name].p_kw)
                 excess_kw = excess_kw - by_kw
-                limit_kw = smaller(self.setpoint(name), -steps[name].p_kw - by_kw)
+                setpoint = self.setpoint(name)
+                limit_kw = where(by_kw > 0.0, smaller(setpoint, -steps[name].p_kw - by_kw), setpoint)
                 cut[name] = self._step(name, device, limit_kw, steps, step_s)
         return cut
 

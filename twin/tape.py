@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -57,7 +57,7 @@ class Symbol:
     def __init__(self, tape: Tape, node: int, *, flag: bool) -> None:
         self._tape, self.node, self.flag = tape, node, flag
 
-    def __bool__(self) -> NoReturn:
+    def __bool__(self) -> bool:
         raise TypeError("what is recorded holds for every value: no branch may depend on one (see twin.tape)")
 
     def __float__(self) -> float:
