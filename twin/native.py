@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from twin.tape import CONSTANT, INPUT, RESULT, Rows, Symbol, Tape
+from twin.tape import CONSTANT, INPUT, RESULT, Rows, Tape
 
 LANES = 8
 """Scenarios in one vector: a cache line, and one or two registers of today's processors."""
@@ -100,7 +100,7 @@ class _Program:
 
     def __init__(self, tape: Tape, outputs: Sequence[int]) -> None:
         self.tape, self.output_nodes = tape, outputs
-        self.needed = _needed(tape, outputs)
+        self.needed = needed_by(tape, outputs)
         self.rows = 0
         self.inputs, self.outputs = self._block(tape.inputs), self._block(len(outputs))
         self.given = [self._block(len(call.inputs)) for call in tape.calls]
@@ -155,7 +155,7 @@ class _Program:
         return work, stores + [(node, block.first + place) for place, node in enumerate(stored)]
 
 
-def _needed(tape: Tape, outputs: Sequence[int]) -> set[int]:
+def needed_by(tape: Tape, outputs: Sequence[int]) -> set[int]:
     """Everything that the outputs and the calls follow from."""
     needed, open_nodes = set[int](), [*outputs, *(node for call in tape.calls for node in call.inputs)]
     while open_nodes:
@@ -294,7 +294,3 @@ def _target() -> Any:
         cpu=llvm.get_host_cpu_name(), features=features, opt=2, jit=True
     )
 
-
-def native(tape: Tape, outputs: Sequence[Symbol | float], scenarios: int) -> Machine:
-    """The machine that runs a recording for so many scenarios."""
-    return Machine(tape, outputs, scenarios)
