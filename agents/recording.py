@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from agents.control import ControlAgent
@@ -25,6 +25,7 @@ from twin.drives import Drives
 from twin.ledger import Ledger, Tally, Watch
 from twin.number_tree import numbers, with_numbers
 from twin.numeric import Num
+from twin.scenario import with_parameters
 from twin.simulator import PlantMemory, PlantStep, SimulatedPlant
 from twin.site import Site
 from twin.site_network import Network
@@ -41,6 +42,8 @@ class Memory:
     plant: PlantMemory
     meter: MeterMemory
     tally: Tally
+    parameters: dict[str, Num] = field(default_factory=dict)
+    """Those of the site in which scenarios differ. They stay as they are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +51,9 @@ class Surroundings:
     """What a simulated site runs in."""
 
     site: Site
+    """As its file has it."""
+    parameters: Mapping[str, Num]
+    """Those in which scenarios differ from it, see `twin.scenario.varied`."""
     rules: Sequence[Rule] | None
     step_s: float
     drives: Drives
@@ -74,7 +80,8 @@ def record(around: Surroundings, memory: Memory, row_of: Row = nothing) -> Recor
     acting, clock = RecordedDrives(around.drives, tape), clock_inputs(tape, memory.plant.now)
     recorded.meter.demand = with_clock(recorded.meter.demand, clock.until, clock.elapsed_s)
     recorded.tally.demand = with_clock(recorded.tally.demand, clock.during, clock.elapsed_s)
-    site, forecasts = with_recorded_price(around.site, clock), ForecastsBeside(around.forecasting, tape)
+    site = with_recorded_price(with_parameters(around.site, recorded.parameters), clock)
+    forecasts = ForecastsBeside(around.forecasting, tape)
     network = RecordedNetwork(around.network, around.watch, tape)
     plant = SimulatedPlant(site, acting, network, memory=recorded.plant)
     agent = ControlAgent(

@@ -21,6 +21,7 @@ from twin.drives import Drives
 from twin.errors import PowerFlowError
 from twin.ledger import Books, Ledger, watch_limits
 from twin.numeric import Num
+from twin.scenario import Scenario, varied, with_parameters
 from twin.simulator import PlantStep
 from twin.site import Site
 from twin.site_network import NetworkInMemory
@@ -54,26 +55,28 @@ def simulate(
     site_path: Path,
     grid: TimeGrid,
     policy: Policy,
-    seeds: Sequence[int] = (0,),
+    scenarios: Sequence[Scenario] | Sequence[int] = (0,),
     *,
     table: Table | None = None,
     progress: Callable[[int], None] | None = None,
     as_machine_code: bool = True,
 ) -> Simulated:
-    """Run `policy` on `site` over `grid`, one scenario for each seed, all at once.
+    """Run `policy` on `site` over `grid`, all scenarios (or seeds) side by side.
 
     The first step is done by plant, agent and ledger themselves, and recorded; the others are run as machine code,
     which gives the same numbers (`as_machine_code` False: all of them by the objects, twenty times slower).
     Ctrl-C ends the run after the current step; the books then cover what was run.
     """
     began_s = stopwatch_s()
+    several = [Scenario(seed=item) if isinstance(item, int) else item for item in scenarios]
     weather = read_weather(site.weather, site.location, grid, site_path)
     around = Surroundings(
         site=site,
+        parameters=varied(several),
         rules=policy.rules,
         step_s=grid.step_s,
-        drives=Drives(site, weather, seeds),
-        network=NetworkInMemory(site, len(seeds)),
+        drives=Drives(site, weather, several),
+        network=NetworkInMemory(site, len(several)),
         watch=watch_limits(site),
         forecasting=ForecastingAgent(site),
     )
@@ -93,6 +96,8 @@ def simulate(
         raise PowerFlowError(f"step {done} at {grid.at(done):%Y-%m-%d %H:%M} UTC: {error}") from error
     told = Run(
         site=site.name, policy=policy.name, start=grid.start, end=grid.at(done), step_s=grid.step_s, steps=done,
-        scenarios=len(seeds), wall_s=stopwatch_s() - began_s,
+        scenarios=len(several), wall_s=stopwatch_s() - began_s,
     )  # fmt: skip
-    return Simulated(run=told, books=Ledger(site, tally=run.memory().tally).close(), interrupted=done < grid.steps)
+    memory = run.memory()
+    books = Ledger(with_parameters(site, memory.parameters), tally=memory.tally).close()
+    return Simulated(run=told, books=books, interrupted=done < grid.steps)

@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from twin.devices.base import LooksBack, Values
+from twin.devices.base import Device, LooksBack, Values
+from twin.noise import Seed
 from twin.numeric import FloatArray
+from twin.scenario import Scenario, with_parameters
 from twin.site import Site
 from twin.units import SECONDS_PER_HOUR
 from twin.weather import Weather, part_of
@@ -23,9 +27,9 @@ BLOCK_BYTES = 48e6
 class Drives:
     """Series of all devices, over the intervals of the weather's grid."""
 
-    def __init__(self, site: Site, weather: Weather, seeds: Sequence[int] = (0,)) -> None:
-        self.grid, self.scenarios = weather.grid, len(seeds)
-        self._weather, self._seeds = weather, tuple(seeds)
+    def __init__(self, site: Site, weather: Weather, scenarios: Sequence[Scenario] = (Scenario(),)) -> None:
+        self.grid, self.scenarios = weather.grid, len(scenarios)
+        self._weather, self._alike = weather, _alike(site, scenarios)
         self._devices = {name: device for name, device in site.devices.items() if device.drive(self._glimpse(), 0)}
         self.names = tuple(
             (name, key) for name, device in self._devices.items() for key in device.drive(self._glimpse(), 0)
@@ -63,9 +67,33 @@ class Drives:
         weather = part_of(self._weather, first - before, before + steps)
         block = np.empty((steps, len(self.names), self.scenarios))
         place = 0
-        seeds = self._seeds[0] if self.scenarios == 1 else self._seeds
-        for device in self._devices.values():
-            for series in device.drive(weather, seeds).values():
-                block[:, place] = np.atleast_2d(series)[:, before:].T
-                place += 1
+        for name in self._devices:
+            for columns, seeds, variant in self._alike:
+                series = list(variant[name].drive(weather, seeds).values())
+                for row, values in enumerate(series, start=place):
+                    block[:, row, columns] = np.atleast_2d(values)[:, before:].T
+            place += len(series)
         return block
+
+
+Alike = tuple[npt.NDArray[np.intp], Seed, Mapping[str, Device[Any]]]
+"""Scenarios, their seeds, and the devices that they share."""
+
+
+def _alike(site: Site, scenarios: Sequence[Scenario]) -> list[Alike]:
+    """Scenarios with the same parameters, together."""
+    groups: dict[tuple[tuple[str, float], ...], list[int]] = {}
+    for number, scenario in enumerate(scenarios):
+        groups.setdefault(tuple(sorted(scenario.parameters.items())), []).append(number)
+    return [
+        (
+            np.array(members),
+            _seed([scenarios[number].seed for number in members]),
+            with_parameters(site, dict(values)).devices,
+        )
+        for values, members in groups.items()
+    ]
+
+
+def _seed(seeds: Sequence[int]) -> Seed:
+    return seeds[0] if len(seeds) == 1 else seeds

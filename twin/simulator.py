@@ -19,6 +19,7 @@ from twin.network.power_flow import FlowResult
 from twin.numeric import Flag, Num, any_true, clip, larger, smaller, where
 from twin.points import Command, Outcome, Receipt, Snapshot, good_readings
 from twin.quick import quick
+from twin.scenario import seeds_of
 from twin.site import Site
 from twin.site_network import Network, NetworkInMemory
 from twin.units import SECONDS_PER_HOUR
@@ -96,7 +97,7 @@ def simulated_plant(
     site: Site, weather: Weather, seeds: Sequence[int] = (0,), *, present_flow: bool = False
 ) -> SimulatedPlant:
     """A site under some weather, one scenario for each seed; see `SimulatedPlant`."""
-    drives, network = Drives(site, weather, seeds), NetworkInMemory(site, len(seeds))
+    drives, network = Drives(site, weather, seeds_of(seeds)), NetworkInMemory(site, len(seeds))
     return SimulatedPlant(site, drives, network, present_flow=present_flow)
 
 
