@@ -24,6 +24,7 @@ CONFINED = {
         "twin/telemetry/register_map.py",
         "controllers/rules/__init__.py",
         "controllers/rules/parse.py",
+        "agents/scenario_plan.py",
     ),
     "llvmlite": ("twin/native.py",),
     "ruamel": ("twin/yaml_file.py",),

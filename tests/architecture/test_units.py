@@ -46,6 +46,7 @@ BARE: dict[str, str] = {
     "months": "months of the year",
     "operands": "places on a tape",
     "outputs": "a number of results",
+    "parameters": "each in the unit that its own name carries",
     "port": "a TCP port",
     "priority": "a rank",
     "read_back": "in the unit of the setpoint",

@@ -1,0 +1,148 @@
+"""A person's plan of scenarios: which seeds, which parameters, which outages; every combination is one scenario.
+
+::
+
+    seeds: {first: 0, count: 16}
+    vary:
+      battery.capacity_kwh: [5000, 10000, 20000]
+    outages:
+      none: []
+      feeder fault:
+        - {element: field_cable, from: 2025-07-15T18:00Z, hours: 3}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime, timedelta
+from itertools import product
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+
+from annotated_types import Ge, Gt, MinLen
+from pydantic import Field, TypeAdapter, ValidationError
+
+from twin.devices.base import STRICT
+from twin.errors import InputError, Problem
+from twin.scenario import Outage, Scenario
+from twin.site import Site
+from twin.site_checks import one_of
+from twin.yaml_file import Document, read_yaml
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seeds:
+    """Consecutive seeds."""
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
+
+    first: Annotated[int, Ge(0)] = 0
+    count: Annotated[int, Ge(1)] = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedOutage:
+    """One element out of service for a while."""
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
+
+    element: str
+    """A line, a transformer or the grid connection."""
+    begins: Annotated[datetime, Field(alias="from")]
+    """UTC without an offset."""
+    hours: Annotated[float, Gt(0)]
+
+
+Values = Annotated[tuple[float, ...], MinLen(1)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScenarioPlan:
+    """What the file says."""
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
+
+    seeds: Seeds = field(default_factory=Seeds)
+    vary: Mapping[str, Values] = field(default_factory=dict)
+    """`<device>.<parameter>` → values."""
+    outages: Mapping[str, tuple[PlannedOutage, ...]] = field(default_factory=lambda: {"none": ()})
+    """Cases by name; a case without an outage is one, too."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedScenario:
+    """A scenario with the words that tell it from the others."""
+
+    scenario: Scenario
+    label: Mapping[str, str | float]
+    """Columns of a table: `seed`, each parameter that varies, and `outages`."""
+
+
+def read_plan(path: Path, site: Site) -> tuple[PlannedScenario, ...]:
+    """Every scenario of a plan, seeds varying fastest. Raises `InputError` with every problem, each with its line."""
+    document = read_yaml(path)
+    plan = document.validate(TypeAdapter(ScenarioPlan))
+    problems = (*_parameter_problems(plan, site, document), *_outage_problems(plan, site, document))
+    if problems:
+        raise InputError(*problems)
+    return tuple(_combinations(plan))
+
+
+def planned_seeds(seeds: Sequence[int]) -> tuple[PlannedScenario, ...]:
+    """Scenarios that differ by their seeds alone."""
+    return tuple(PlannedScenario(scenario=Scenario(seed=seed), label={"seed": seed}) for seed in seeds)
+
+
+def _combinations(plan: ScenarioPlan) -> Iterator[PlannedScenario]:
+    seeds = range(plan.seeds.first, plan.seeds.first + plan.seeds.count)
+    for name, values, seed in product(plan.outages, product(*plan.vary.values()), seeds):
+        parameters = dict(zip(plan.vary, values, strict=True))
+        outages = tuple(_outage(item) for item in plan.outages[name])
+        label: dict[str, str | float] = {"seed": seed, **parameters}
+        if len(plan.outages) > 1 or outages:
+            label["outages"] = name
+        yield PlannedScenario(scenario=Scenario(seed=seed, parameters=parameters, outages=outages), label=label)
+
+
+def _outage(item: PlannedOutage) -> Outage:
+    start = item.begins.replace(tzinfo=UTC) if item.begins.tzinfo is None else item.begins.astimezone(UTC)
+    return Outage(element=item.element, start=start, end=start + timedelta(hours=item.hours))
+
+
+def _parameter_problems(plan: ScenarioPlan, site: Site, document: Document) -> Iterator[Problem]:
+    for path, values in plan.vary.items():
+        name, _, parameter = path.partition(".")
+        device = site.devices.get(name)
+        if device is None:
+            yield document.problem(("vary", path), found=repr(name), expected=one_of(name, site.devices, "a device"))
+            continue
+        able = [item.name for item in fields(device) if type(getattr(device, item.name)) is float]  # type: ignore[arg-type]
+        if parameter not in able:
+            expected = one_of(parameter, able, f"a parameter of {name} that is a number with fractions")
+            yield document.problem(("vary", path), found=repr(parameter), expected=expected)
+            continue
+        yield from _value_problems(device, path, parameter, values, document)
+
+
+def _value_problems(
+    device: Any, path: str, parameter: str, values: Sequence[float], document: Document
+) -> Iterator[Problem]:
+    """Each value as the site file would be read with it."""
+    adapter, row = TypeAdapter(type(device)), {item.name: getattr(device, item.name) for item in fields(device)}
+    for place, value in enumerate(values):
+        try:
+            adapter.validate_python(row | {parameter: value})
+        except ValidationError as error:
+            words = error.errors()[0]["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+            yield document.problem(("vary", path, place), found=f"{value:g}", expected=words)
+
+
+def _outage_problems(plan: ScenarioPlan, site: Site, document: Document) -> Iterator[Problem]:
+    known = [*site.network.lines, *site.network.transformers, site.slack]
+    for name, items in plan.outages.items():
+        for place, item in enumerate(items):
+            if item.element not in known:
+                expected = one_of(item.element, known, "a line, a transformer or the source of the network")
+                keys = ("outages", name, place, "element")
+                yield document.problem(keys, found=repr(item.element), expected=expected)
