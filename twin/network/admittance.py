@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from twin.errors import PowerFlowError
 from twin.network.build import PandapowerNet, branch_ends, build_net, buses_not_supplied
-from twin.network.topology import Topology
+from twin.network.topology import Topology, Transformer
 from twin.numeric import FloatArray
 
 ComplexArray = npt.NDArray[np.complex128]
@@ -52,11 +52,18 @@ class Admittance:
 def admittance(topology: Topology, slack_bus: str) -> Admittance:
     """Build the net, solve it once with pandapower, and take the matrices that it used.
 
-    Raises `PowerFlowError` when part of the network is not connected to the slack bus.
+    Raises `PowerFlowError` when part of the network is not connected to the slack bus, and when switches
+    join or cut anything: such a network is first resolved by `twin.network.switching.energise`.
     """
+    acting = switches_that_act(topology)
+    if acting:
+        raise PowerFlowError(f"{', '.join(acting)} cut or join parts of the network: solve it with SwitchedPowerFlow")
+    topology = replace(topology, breakers={}, couplers={}, transfer_switches={})
     isolated = buses_not_supplied(topology, slack_bus)
     if isolated:
         raise PowerFlowError(f"no line or transformer leads from {slack_bus} to {', '.join(isolated)}")
+    if not topology.branches:
+        return _single_bus(topology, slack_bus)
     net = build_net(topology, slack_bus)
     run_pandapower(net)
     position, internal = net._pd2ppc_lookups["bus"][: len(topology.buses)], net._ppc["internal"]
@@ -67,7 +74,7 @@ def admittance(topology: Topology, slack_bus: str) -> Admittance:
     impedance = _impedance(bus_matrix, slack)
     return Admittance(
         buses=tuple(topology.buses),
-        branches=(*topology.lines, *topology.transformers),
+        branches=topology.branches,
         slack=slack,
         slack_v_pu=topology.slack_v_pu,
         matrix=np.concatenate([bus_matrix, *ends]),
@@ -77,6 +84,33 @@ def admittance(topology: Topology, slack_bus: str) -> Admittance:
         rated_a_pu=_rated_a_pu(topology),
         seed=internal["V"][position],
         parameter_slopes=_parameter_slopes(internal["branch"]),
+    )
+
+
+def _single_bus(topology: Topology, slack_bus: str) -> Admittance:
+    """A source with nothing but its own bus, for which pandapower keeps no matrices."""
+    one = np.ones(1, dtype=np.complex128)
+    return Admittance(
+        buses=(slack_bus,),
+        branches=(),
+        slack=0,
+        slack_v_pu=topology.slack_v_pu,
+        matrix=np.zeros((1, 1), dtype=np.complex128),
+        place_bus=np.zeros(1, dtype=np.intp),
+        impedance=np.zeros((1, 1), dtype=np.complex128),
+        open_circuit=one,
+        rated_a_pu=np.zeros(0),
+        seed=topology.slack_v_pu * one,
+        parameter_slopes=np.zeros((3, 0, 2, 2), dtype=np.complex128),
+    )
+
+
+def switches_that_act(topology: Topology) -> tuple[str, ...]:
+    """Switches that make the network another one than its buses and branches alone."""
+    return (
+        *(name for name, item in topology.breakers.items() if not item.closed),
+        *(name for name, item in topology.couplers.items() if item.closed),
+        *topology.transfer_switches,
     )
 
 
@@ -117,8 +151,21 @@ def _rated_a_pu(topology: Topology) -> FloatArray:
     lines = [
         np.sqrt(3) * topology.buses[line.from_bus].rated_v / 1e3 * line.rated_a for line in topology.lines.values()
     ]
-    units = [unit.rated_kva * unit.parallel_count for unit in topology.transformers.values()]
+    units = [_rated_kva_at_buses(topology, unit) for unit in topology.transformers.values()]
     return np.array([*lines, *units], dtype=np.float64)
+
+
+def _rated_kva_at_buses(topology: Topology, unit: Transformer) -> float:
+    """Rated current at the rated voltage of the buses.
+
+    Where windings are rated for another voltage than their buses, and not both in the same proportion,
+    the smaller of the two: the loading is then told up to that difference too high.
+    """
+    per_unit = (
+        topology.buses[bus].rated_v / (rated_v or topology.buses[bus].rated_v)
+        for bus, rated_v in ((unit.hv_bus, unit.hv_rated_v), (unit.lv_bus, unit.lv_rated_v))
+    )
+    return unit.rated_kva * unit.parallel_count * min(per_unit)
 
 
 def _parameter_slopes(branch: Any) -> ComplexArray:

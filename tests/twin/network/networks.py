@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import TypeAdapter
 
 from twin.network.power_flow import PowerFlow
-from twin.network.topology import Bus, Line, Topology, Transformer
+from twin.network.topology import Breaker, Bus, Coupler, Line, Taps, Topology, TransferSwitch, Transformer
 from twin.numeric import FloatArray
 from twin.yaml_file import read_yaml
 
@@ -78,6 +78,57 @@ def ring() -> Topology:
             ),
         },
     )
+
+
+@cache
+def two_feeds() -> Topology:
+    """Two feeds with a tie line, taps on both sides, a coupler, and two transfer switches one behind the other."""
+    unit = replace(UNIT, phase_shift_deg=330)
+    hv_taps = Taps(side="hv", step_fraction=0.0125, position_steps=-2, min_steps=-8, max_steps=8)
+    lv_taps = Taps(side="lv", step_fraction=0.02, position_steps=3, neutral_steps=2, min_steps=0, max_steps=4)
+    return Topology(
+        slack_v_pu=1.01,
+        buses={
+            "core": Bus(rated_v=480),
+            "grid": Bus(rated_v=20000),
+            "bar_a": Bus(rated_v=20000),
+            "bar_b": Bus(rated_v=20000),
+            "hall_a": Bus(rated_v=480),
+            "hall_b": Bus(rated_v=480),
+            "rack": Bus(rated_v=480),
+            "standby": Bus(rated_v=480),
+        },
+        lines={
+            "feeder_a": replace(CABLE, from_bus="grid", to_bus="bar_a", length_m=2300),
+            "feeder_b": replace(CABLE, from_bus="grid", to_bus="bar_b", length_m=1400, parallel_count=2),
+            "tie_line": replace(CABLE, from_bus="bar_a", to_bus="bar_b", length_m=4000),
+        },
+        transformers={
+            "t_a": replace(unit, hv_bus="bar_a", lv_bus="hall_a", taps=hv_taps),
+            "t_b": replace(unit, hv_bus="bar_b", lv_bus="hall_b", parallel_count=2, taps=lv_taps),
+        },
+        breakers={
+            "q_a": Breaker(branch="feeder_a", bus="bar_a"),
+            "q_a_grid": Breaker(branch="feeder_a", bus="grid"),
+            "q_b": Breaker(branch="feeder_b", bus="grid"),
+            "q_tie": Breaker(branch="tie_line", bus="bar_b", closed=False),
+            "q_t_a": Breaker(branch="t_a", bus="bar_a"),
+            "q_t_a_low": Breaker(branch="t_a", bus="hall_a"),
+            "q_t_b": Breaker(branch="t_b", bus="hall_b"),
+        },
+        couplers={
+            "halls": Coupler(from_bus="hall_a", to_bus="hall_b", closed=False),
+            "bars": Coupler(from_bus="bar_a", to_bus="bar_b", closed=False),
+        },
+        transfer_switches={
+            "ats_core": TransferSwitch(load_bus="core", preferred_bus="rack", alternate_bus="standby"),
+            "ats_rack": TransferSwitch(load_bus="rack", preferred_bus="hall_a", alternate_bus="hall_b"),
+        },
+    )
+
+
+FEEDS = {"utility": "grid", "genset": "standby"}
+"""Sources of `two_feeds`."""
 
 
 def consumption(
