@@ -13,12 +13,13 @@ from typing import Annotated, Any, ClassVar, Union, cast, get_type_hints
 from zoneinfo import ZoneInfo, available_timezones
 
 from annotated_types import Ge, Gt, Le
-from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, create_model
+from pydantic import AfterValidator, ConfigDict, Discriminator, Field, Tag, TypeAdapter, ValidationError, create_model
 
 import twin.cooling
 import twin.devices
 from twin.devices.base import DEVICES, STRICT, Account, Device
-from twin.errors import InputError
+from twin.errors import InputError, Problem
+from twin.network.pandapower_file import NetworkFile, NotANetError, merged, read_net
 from twin.network.topology import Topology
 from twin.registry import load
 from twin.site_checks import cross_check
@@ -114,13 +115,23 @@ class Site:
         return cast(str, self.grid or self.grid_forming)
 
 
+def _kind_of_network(data: Any) -> str:
+    return "file" if isinstance(data, Mapping) and "pandapower" in data else "written"
+
+
+NETWORK: Any = Annotated[
+    Annotated[Topology, Tag("written")] | Annotated[NetworkFile, Tag("file")], Discriminator(_kind_of_network)
+]
+"""A network in the site file itself, or in a pandapower file that it names."""
+
+
 @cache
 def site_adapter() -> TypeAdapter[Any]:
     """Validator and JSON Schema of a site file, with every registered technology in it."""
     load(twin.devices)
     load(twin.cooling)
     technologies: Any = Annotated[Union[tuple(DEVICES.values())], Field(discriminator="type")]  # noqa: UP007
-    hints = get_type_hints(Site, include_extras=True) | {"devices": dict[str, technologies]}
+    hints = get_type_hints(Site, include_extras=True) | {"devices": dict[str, technologies], "network": NETWORK}
     columns: dict[str, Any] = {
         item.name: (hints[item.name], _default(item.default, item.default_factory)) for item in fields(Site)
     }
@@ -142,8 +153,44 @@ def load_document(path: Path) -> tuple[Site, Document]:
     """As `load_site`, and the document beside it, for checks that need the lines of the file."""
     document = read_yaml(path)
     parsed = document.validate(site_adapter())
-    site = Site(**{item.name: getattr(parsed, item.name) for item in fields(Site)})
+    columns = {item.name: getattr(parsed, item.name) for item in fields(Site)}
+    if isinstance(parsed.network, NetworkFile):
+        columns["network"] = _network_from_file(parsed.network, document, {item.bus for item in _sources(parsed)})
+    site = Site(**columns)
     problems = tuple(cross_check(site, document))
     if problems:
         raise InputError(*problems)
     return site, document
+
+
+def _sources(parsed: Any) -> list[Device[Any]]:
+    """What may hold the voltage, whatever else is wrong with the file."""
+    devices = parsed.devices.items()
+    return [device for name, device in devices if device.account is Account.GRID or name == parsed.grid_forming]
+
+
+def _network_from_file(told: NetworkFile, document: Document, slack_buses: set[str]) -> Topology:
+    """The network that a pandapower file and the site file make together; `InputError` names what does not fit."""
+
+    def problem(found: str, expected: str) -> Problem:
+        return document.problem(("network", "pandapower"), found=f"{told.pandapower}: {found}", expected=expected)
+
+    try:
+        content = read_net(document.path.parent / told.pandapower)
+    except (OSError, NotANetError) as error:
+        words = str(error.strerror) if isinstance(error, OSError) else str(error)
+        raise InputError(problem(words, "a JSON file of pandapower.to_json, beside the site file")) from None
+    problems = [problem(*refused) for refused in content.refused]
+    if content.slack_bus is not None and slack_buses and content.slack_bus not in slack_buses:
+        problems.append(problem(f"the external grid on {content.slack_bus}", f"on {', '.join(sorted(slack_buses))}"))
+    if problems:
+        raise InputError(*problems)
+    try:
+        return TypeAdapter(Topology).validate_python(merged(content, told))
+    except ValidationError as error:
+        raise InputError(
+            *(
+                problem(f"{'.'.join(map(str, item['loc']))} {item['input']!r:.60}", item["msg"])
+                for item in error.errors()
+            )
+        ) from None

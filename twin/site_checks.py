@@ -6,19 +6,21 @@ Every check yields the problems it finds, each with its line; none stops at the 
 from __future__ import annotations
 
 import re
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from twin.devices.base import Account, Device
 from twin.errors import Problem
-from twin.network.topology import Topology
+from twin.network.build import buses_not_supplied
+from twin.network.checks import network_problems, one_of
 from twin.telemetry.config import ModbusLink, MqttLink, Telemetry
-from twin.yaml_file import Document, Key, did_you_mean
+from twin.yaml_file import Document, Key
 
 if TYPE_CHECKING:
     from twin.site import Site
+
+__all__ = ["FORMING", "NAME", "WEATHER", "cross_check", "one_of"]
 
 WEATHER = "weather"
 """The name under which a weather station's points appear; it is not a device of the network."""
@@ -41,73 +43,12 @@ class _Stored(Protocol):
 
 def cross_check(site: Site, document: Document) -> Iterator[Problem]:
     """Every contradiction in the file, in the order of its sections."""
-    unsound = [*_network(site.network, document), *_device_buses(site, document), *_slack(site, document)]
+    unsound = [*network_problems(site.network, document), *_device_buses(site, document), *_slack(site, document)]
     yield from unsound or _islands(site, document)
     yield from _weather(site, document)
     yield from _devices(site.devices, document)
     yield from _telemetry(site, document)
     yield from _control(site, document)
-
-
-def one_of(name: str, known: Iterable[str], what: str) -> str:
-    """What was expected where `name` is none of `known`, with the likeliest meant."""
-    names = list(known)
-    return f"{what} ({', '.join(names) or 'there is none'}){did_you_mean(name, names)}"
-
-
-def _network(network: Topology, document: Document) -> Iterator[Problem]:
-    for name, bus in network.buses.items():
-        if bus.min_v_pu >= bus.max_v_pu:
-            yield document.problem(
-                ("network", "buses", name),
-                found=f"min_v_pu {bus.min_v_pu:g} and max_v_pu {bus.max_v_pu:g}",
-                expected="min_v_pu below max_v_pu",
-            )
-    for name, line in network.lines.items():
-        keys = ("network", "lines", name)
-        yield from _ends(network, document, keys, {"from_bus": line.from_bus, "to_bus": line.to_bus}) or _one_voltage(
-            network, document, keys, line.from_bus, line.to_bus
-        )
-    for name, transformer in network.transformers.items():
-        keys = ("network", "transformers", name)
-        yield from _ends(
-            network, document, keys, {"hv_bus": transformer.hv_bus, "lv_bus": transformer.lv_bus}
-        ) or _step_down(network, document, keys, transformer.hv_bus, transformer.lv_bus)
-
-
-def _ends(network: Topology, document: Document, keys: Sequence[Key], ends: dict[str, str]) -> list[Problem]:
-    unknown = [
-        document.problem((*keys, end), found=repr(bus), expected=one_of(bus, network.buses, "a bus"))
-        for end, bus in ends.items()
-        if bus not in network.buses
-    ]
-    if not unknown and len(set(ends.values())) == 1:
-        return [document.problem(keys, found=f"both ends on {ends.popitem()[1]}", expected="two different buses")]
-    return unknown
-
-
-def _one_voltage(
-    network: Topology, document: Document, keys: Sequence[Key], from_bus: str, to_bus: str
-) -> Iterator[Problem]:
-    from_v, to_v = network.buses[from_bus].rated_v, network.buses[to_bus].rated_v
-    if from_v != to_v:
-        yield document.problem(
-            keys,
-            found=f"{from_bus} of {from_v:g} V and {to_bus} of {to_v:g} V",
-            expected="two buses of one rated voltage, or a transformer between them",
-        )
-
-
-def _step_down(
-    network: Topology, document: Document, keys: Sequence[Key], hv_bus: str, lv_bus: str
-) -> Iterator[Problem]:
-    hv_v, lv_v = network.buses[hv_bus].rated_v, network.buses[lv_bus].rated_v
-    if hv_v < lv_v:
-        yield document.problem(
-            keys,
-            found=f"hv_bus {hv_bus} of {hv_v:g} V and lv_bus {lv_bus} of {lv_v:g} V",
-            expected="hv_bus on the side of the higher voltage; exchange the two",
-        )
 
 
 def _device_buses(site: Site, document: Document) -> Iterator[Problem]:
@@ -152,8 +93,9 @@ def _forming(name: str, devices: Mapping[str, Device[Any]], document: Document) 
 
 def _islands(site: Site, document: Document) -> Iterator[Problem]:
     """Parts without a path to the slack: there the power flow has no solution."""
-    reached = _reached(site.network, site.devices[site.slack].bus)
-    places: dict[str, list[tuple[Key, ...]]] = {bus: [] for bus in site.network.buses if bus not in reached}
+    islands = buses_not_supplied(site.network, site.devices[site.slack].bus)
+    reached = sorted(set(site.network.buses) - set(islands))
+    places: dict[str, list[tuple[Key, ...]]] = {bus: [] for bus in islands}
     for name, device in site.devices.items():
         if device.bus in places:
             places[device.bus].append(("devices", name, "bus"))
@@ -161,23 +103,9 @@ def _islands(site: Site, document: Document) -> Iterator[Problem]:
         for keys in keys_of_devices or [("network", "buses", bus)]:
             yield document.problem(
                 keys,
-                found=f"{bus}, which no line or transformer joins to {site.slack}",
-                expected=f"a bus connected to {', '.join(sorted(reached))}",
+                found=f"{bus}, which no line, transformer or switch joins to {site.slack}",
+                expected=f"a bus connected to {', '.join(reached)}",
             )
-
-
-def _reached(network: Topology, start: str) -> set[str]:
-    neighbours = defaultdict[str, set[str]](set)
-    pairs = [(line.from_bus, line.to_bus) for line in network.lines.values()]
-    pairs += [(unit.hv_bus, unit.lv_bus) for unit in network.transformers.values()]
-    for one, other in pairs:
-        neighbours[one].add(other)
-        neighbours[other].add(one)
-    reached, fresh = set[str](), {start}
-    while fresh:
-        reached |= fresh
-        fresh = set[str]().union(*(neighbours[bus] for bus in fresh)) - reached
-    return reached
 
 
 def _weather(site: Site, document: Document) -> Iterator[Problem]:

@@ -154,7 +154,7 @@ KEYS_AND_NETWORK = {
         new="lv_bus: cooling_480v",
         at="bus: office_480v\n",
         key="devices.office.bus",
-        found="office_480v, which no line or transformer joins to grid",
+        found="office_480v, which no line, transformer or switch joins to grid",
         expected="a bus connected to battery_690v, cooling_480v",
     ),
     "an empty bus without a path": Case(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from pydantic import TypeAdapter
@@ -80,6 +81,28 @@ def ring() -> Topology:
     )
 
 
+SWITCHES: Any = {
+    "breakers": {
+        "q_a": Breaker(branch="feeder_a", bus="bar_a"),
+        "q_a_grid": Breaker(branch="feeder_a", bus="grid"),
+        "q_b": Breaker(branch="feeder_b", bus="grid"),
+        "q_tie": Breaker(branch="tie_line", bus="bar_b", closed=False),
+        "q_t_a": Breaker(branch="t_a", bus="bar_a"),
+        "q_t_a_low": Breaker(branch="t_a", bus="hall_a"),
+        "q_t_b": Breaker(branch="t_b", bus="hall_b"),
+    },
+    "couplers": {
+        "halls": Coupler(from_bus="hall_a", to_bus="hall_b", closed=False),
+        "bars": Coupler(from_bus="bar_a", to_bus="bar_b", closed=False),
+    },
+    "transfer_switches": {
+        "ats_core": TransferSwitch(load_bus="core", preferred_bus="rack", alternate_bus="standby"),
+        "ats_rack": TransferSwitch(load_bus="rack", preferred_bus="hall_a", alternate_bus="hall_b"),
+    },
+}
+"""Of `two_feeds`: a tie line open at one end, couplers, a transfer switch behind another."""
+
+
 @cache
 def two_feeds() -> Topology:
     """Two feeds with a tie line, taps on both sides, a coupler, and two transfer switches one behind the other."""
@@ -107,23 +130,7 @@ def two_feeds() -> Topology:
             "t_a": replace(unit, hv_bus="bar_a", lv_bus="hall_a", taps=hv_taps),
             "t_b": replace(unit, hv_bus="bar_b", lv_bus="hall_b", parallel_count=2, taps=lv_taps),
         },
-        breakers={
-            "q_a": Breaker(branch="feeder_a", bus="bar_a"),
-            "q_a_grid": Breaker(branch="feeder_a", bus="grid"),
-            "q_b": Breaker(branch="feeder_b", bus="grid"),
-            "q_tie": Breaker(branch="tie_line", bus="bar_b", closed=False),
-            "q_t_a": Breaker(branch="t_a", bus="bar_a"),
-            "q_t_a_low": Breaker(branch="t_a", bus="hall_a"),
-            "q_t_b": Breaker(branch="t_b", bus="hall_b"),
-        },
-        couplers={
-            "halls": Coupler(from_bus="hall_a", to_bus="hall_b", closed=False),
-            "bars": Coupler(from_bus="bar_a", to_bus="bar_b", closed=False),
-        },
-        transfer_switches={
-            "ats_core": TransferSwitch(load_bus="core", preferred_bus="rack", alternate_bus="standby"),
-            "ats_rack": TransferSwitch(load_bus="rack", preferred_bus="hall_a", alternate_bus="hall_b"),
-        },
+        **SWITCHES,
     )
 
 
