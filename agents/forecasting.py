@@ -58,8 +58,8 @@ class _Issue:
     grid: TimeGrid
     last: Persistence
     teams: Sequence[_Team]
-    ceiling_kw: FloatArray
-    scale_kw: FloatArray
+    ceiling_kw: Callable[[TimeGrid, Positions], FloatArray]
+    scale_kw: Callable[[], FloatArray]
     widths_fraction: Callable[[], FloatArray]
     stale: BoolArray
     known_until_s: FloatArray
@@ -72,7 +72,7 @@ class _Issue:
             mean_kw[team.rows] = team.forecaster.predict(self.grid, at)
         if self.stale.any():
             mean_kw[self.stale] = self.last.predict(self.grid, at)[self.stale]
-        ceiling_kw = self.ceiling_kw[:, at, None]
+        ceiling_kw = self.ceiling_kw(self.grid, at)
         return np.minimum(np.maximum(mean_kw, 0.0, out=mean_kw), ceiling_kw, out=mean_kw)
 
 
@@ -86,8 +86,16 @@ class ForecastingAgent:
     """
 
     def __init__(
-        self, site: Site, *, step_s: float | None = None, method: Callable[[SignalSpec], str] = usual_method
+        self,
+        site: Site,
+        *,
+        step_s: float | None = None,
+        method: Callable[[SignalSpec], str] = usual_method,
+        scored: bool = True,
     ) -> None:
+        """Without scores nothing is learnt of errors, and quantiles stay as wide as before the first forecast: for
+        a simulation in which nobody looks at them."""
+        self._scored = scored
         control = site.control
         self.signals: Sequence[SignalSpec] = signals_of(site)
         self._step_s = control.forecast_step_s if step_s is None else step_s
@@ -99,7 +107,6 @@ class ForecastingAgent:
         self._setting = Setting(site=site, step_s=self._step_s, clear_sky=ClearSkyTable(site, self._step_s))
         self._methods = [method(signal) for signal in self.signals]
         self._rated_kw = np.array([signal.rated_kw for signal in self.signals])
-        self._rated_over_horizon_kw = np.repeat(self._rated_kw[:, None], self._steps, axis=1)
         sunny = {signal.device: row for row, signal in enumerate(self.signals) if signal.solar}
         self._solar_rows = [sunny[device] for device in self._setting.clear_sky.devices]
         self._begin()
@@ -148,7 +155,7 @@ class ForecastingAgent:
             self._learn(finished)
 
     def _learn(self, finished: Interval) -> None:
-        if finished.number % self._scored_every == 0:
+        if self._scored and finished.number % self._scored_every == 0:
             self._errors.learn(finished, self._scale_kw(finished.number, 1)[:, 0])
         self._hand_over(finished)
 
@@ -185,14 +192,15 @@ class ForecastingAgent:
             grid=grid,
             last=copy(self._last),
             teams=[_Team(rows=team.rows, forecaster=copy(team.forecaster)) for team in self._teams],
-            ceiling_kw=self._ceiling_kw(grid),
-            scale_kw=self._scale_kw(first, self._steps),
+            ceiling_kw=self._ceiling_kw,
+            scale_kw=partial(self._scale_kw, first, self._steps),
             widths_fraction=self._errors.widths_fraction(),
             stale=stale,
             known_until_s=self._known_until_s,
             over_scenarios=self._means.over_scenarios,
         )
-        self._errors.issued(first, known.mean_kw(self._errors.leads), ~stale)
+        if self._scored:
+            self._errors.issued(first, known.mean_kw(self._errors.leads), ~stale)
         return Forecast(
             issued_at=now,
             step_s=self._step_s,
@@ -216,18 +224,18 @@ class ForecastingAgent:
         """Signals of which nothing was seen for as long as a forecast is valid."""
         return now_s - self._known_until_s > self._validity_s
 
-    def _ceiling_kw(self, grid: TimeGrid) -> FloatArray:
+    def _ceiling_kw(self, grid: TimeGrid, at: Positions) -> FloatArray:
         """Physical limit of each signal: its rating, and for the sun what the clearest sky could give."""
-        ceiling_kw: FloatArray = self._rated_over_horizon_kw
-        if self._solar_rows:
-            ceiling_kw = ceiling_kw.copy()
-            sun_kw = MAX_INDEX * self._setting.clear_sky(grid)
-            ceiling_kw[self._solar_rows] = np.minimum(ceiling_kw[self._solar_rows], sun_kw)
+        if not self._solar_rows:
+            return self._rated_kw[:, None, None]
+        ceiling_kw = np.repeat(self._rated_kw[:, None, None], len(at), axis=1)
+        sun_kw = MAX_INDEX * self._setting.clear_sky(grid)[:, at, None]
+        ceiling_kw[self._solar_rows] = np.minimum(ceiling_kw[self._solar_rows], sun_kw)
         return ceiling_kw
 
-    def _means_of(self, known: _Issue) -> dict[str, FloatArray]:
+    def _means_of(self, known: _Issue, steps: slice) -> dict[str, FloatArray]:
         """Expected means alone. Depends on `known`, and on nothing that changes; as `_signals`."""
-        mean_kw = known.mean_kw(self._all_steps)
+        mean_kw = known.mean_kw(self._all_steps[steps])
         mean_kw.setflags(write=False)
         return {
             signal.name: mean_kw[row] if known.over_scenarios else mean_kw[row, :, 0]
@@ -241,7 +249,7 @@ class ForecastingAgent:
         mean_kw = known.mean_kw(self._all_steps)
         low_kw, high_kw = (
             np.maximum(mean_kw - below_kw, 0.0),
-            np.minimum(mean_kw + above_kw, known.ceiling_kw[:, :, None]),
+            np.minimum(mean_kw + above_kw, known.ceiling_kw(known.grid, self._all_steps)),
         )
         for array in (mean_kw, low_kw, high_kw):
             array.setflags(write=False)
@@ -257,7 +265,7 @@ class ForecastingAgent:
         fraction, stale = known.widths_fraction(), known.stale
         if stale.any():
             fraction[:, stale] = fraction[:, stale, -1:]
-        widths_kw: FloatArray = fraction * known.scale_kw[:, :, None]
+        widths_kw: FloatArray = fraction * known.scale_kw()[:, :, None]
         return widths_kw
 
     def _labels(self, known: _Issue) -> Sequence[str]:

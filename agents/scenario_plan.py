@@ -27,7 +27,7 @@ from twin.devices.base import STRICT
 from twin.errors import InputError, Problem
 from twin.scenario import Outage, Scenario
 from twin.site import Site
-from twin.site_checks import one_of
+from twin.network.checks import one_of
 from twin.yaml_file import Document, read_yaml
 
 

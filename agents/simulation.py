@@ -8,6 +8,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+from threadpoolctl import threadpool_limits
+
 from agents.assemble import Policy
 from agents.forecasting import ForecastingAgent
 from agents.interruption import interruption
@@ -78,13 +80,13 @@ def simulate(
         drives=Drives(site, weather, several),
         network=NetworkInMemory(site, len(several)),
         watch=watch_limits(site),
-        forecasting=ForecastingAgent(site),
+        forecasting=ForecastingAgent(site, scored=False),
     )
     row_of = nothing if table is None else table.row_of
     run = MachineRun(around, row_of) if as_machine_code else ObjectRun(around, row_of)
     done = 0
     try:
-        with interruption() as interrupted:
+        with interruption() as interrupted, threadpool_limits(1, user_api="blas"):
             while done < grid.steps and not interrupted():
                 run.step()
                 done += 1

@@ -43,9 +43,9 @@ class Signals(Mapping[str, Signal]):
     def __init__(
         self,
         make: Callable[[], Mapping[str, Signal]],
-        means: Callable[[], Mapping[str, FloatArray]] | None = None,
+        means: Callable[[slice], Mapping[str, FloatArray]] | None = None,
     ) -> None:
-        """`means` makes the means alone, which is less work."""
+        """`means` makes the means of some steps alone, which is less work."""
         self._make, self._means = make, means
         self._made: Mapping[str, Signal] | None = None
 
@@ -54,11 +54,11 @@ class Signals(Mapping[str, Signal]):
             self._made = self._make()
         return self._made
 
-    def means(self) -> Mapping[str, FloatArray]:
-        """Name → expected means."""
+    def means(self, steps: slice) -> Mapping[str, FloatArray]:
+        """Name → expected means of some steps."""
         if self._means is None or self._made is not None:
-            return {name: item.mean for name, item in self._all().items()}
-        return self._means()
+            return {name: item.mean[steps] for name, item in self._all().items()}
+        return self._means(steps)
 
     def __getitem__(self, name: str) -> Signal:
         return self._all()[name]
@@ -70,9 +70,11 @@ class Signals(Mapping[str, Signal]):
         return len(self._all())
 
 
-def means_of(signals: Mapping[str, Signal]) -> Mapping[str, FloatArray]:
-    """Name → expected means."""
-    return signals.means() if isinstance(signals, Signals) else {name: item.mean for name, item in signals.items()}
+def means_of(signals: Mapping[str, Signal], steps: slice) -> Mapping[str, FloatArray]:
+    """Name → expected means of some steps."""
+    if isinstance(signals, Signals):
+        return signals.means(steps)
+    return {name: item.mean[steps] for name, item in signals.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -123,9 +125,8 @@ def _surplus_kwh(forecast: Forecast, first_step: int, step_count: int) -> Num:
     """The same for every cycle until another forecast, or another of its steps, is due."""
     steps = slice(first_step, first_step + step_count)
     net_kw: Num = 0.0
-    for name, series in means_of(forecast.signals).items():
-        # Time last, so that signals with and without scenarios go together.
-        mean_kw = series.T[..., steps]
+    for name, series in means_of(forecast.signals, steps).items():
+        mean_kw = series.T  # time last, so that signals with and without scenarios go together
         net_kw = net_kw + (mean_kw if name.endswith(GIVEN) else 0.0 - mean_kw)
     total: Num = np.sum(np.maximum(net_kw, 0.0), axis=-1) * (forecast.step_s / SECONDS_PER_HOUR)
     return total if isinstance(total, np.ndarray) else float(total)

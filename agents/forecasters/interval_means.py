@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from agents.forecasters.base import Interval, SignalSpec
-from twin.numeric import FloatArray, Num
+from twin.numeric import BoolArray, FloatArray, Num
 from twin.points import Quality
 from twin.state import AssetState
 
@@ -25,6 +25,7 @@ class IntervalMeans:
         self.number: int | None = None
         """The interval that is open; None before anything was seen."""
         self._seen_s = [-math.inf] * len(signals)
+        self._all: BoolArray = np.ones(len(signals), dtype=np.bool_)
         self.over_scenarios = False
         """Whether anything seen was an array."""
         self._clear()
@@ -33,7 +34,11 @@ class IntervalMeans:
         self._sums: list[Num] = [0.0] * len(self._sources)
         self._counts = [0] * len(self._sources)
         self._table: FloatArray | None = None
-        """What was added for all signals at once."""
+        """What was added for all signals at once,"""
+        self._tables = 0
+        """how often,"""
+        self._table_seen_s = -math.inf
+        """and when last."""
 
     def number_at(self, now_s: float) -> int:
         """The interval to which an observation at `now_s` counts."""
@@ -55,12 +60,16 @@ class IntervalMeans:
         return finished
 
     def add_all(self, now_s: float, values_kw: FloatArray) -> Interval | None:
-        """As `add`, and never beside it: all signals at once, ``(signals, scenarios)``, every one of them reliable."""
+        """As `add`, for all signals at once: ``(signals, scenarios)``, every one of them reliable.
+
+        What `add` has seen in the same interval counts too, if it saw all signals each time.
+        """
         finished = self._open(now_s)
-        self.over_scenarios = self.over_scenarios or values_kw.shape[1] > 1
-        self._table = values_kw.copy() if self._table is None else self._table + values_kw
-        self._counts = [count + 1 for count in self._counts]
-        self._seen_s = [now_s] * len(self._seen_s)
+        if self._table is None:
+            self._table, self._tables = as_rows(self._sums) + values_kw, self._counts[0] + 1
+        else:
+            self._table, self._tables = self._table + values_kw, self._tables + 1
+        self._table_seen_s = now_s
         return finished
 
     def _open(self, now_s: float) -> Interval | None:
@@ -78,20 +87,25 @@ class IntervalMeans:
 
     def so_far(self) -> Interval | None:
         """The open interval, as far as it was seen."""
-        if self.number is None or not any(self._counts):
+        if self.number is None:
             return None
-        self.over_scenarios = self.over_scenarios or any(isinstance(kw, np.ndarray) for kw in self._sums)
-        mean_kw = self._mean_kw()
-        # Whatever a device may send as a number: one that is none must not stay in any memory.
-        known = (np.array(self._counts) > 0) & np.isfinite(mean_kw).all(axis=1)
-        if not known.all():
-            mean_kw = np.where(known[:, None], mean_kw, 0.0)
-        return Interval(number=self.number, mean_kw=mean_kw, known=known, seen_s=np.array(self._seen_s))
+        if self._table is not None:
+            return self._interval(
+                self.number, self._table / self._tables, self._all, np.full(len(self._all), self._table_seen_s)
+            )
+        if not any(self._counts):
+            return None
+        mean_kw = as_rows([kw / max(count, 1) for kw, count in zip(self._sums, self._counts, strict=True)])
+        return self._interval(self.number, mean_kw, np.array(self._counts) > 0, np.array(self._seen_s))
 
-    def _mean_kw(self) -> FloatArray:
-        if self._table is not None:  # then all were seen equally often
-            return self._table / self._counts[0]
-        return as_rows([kw / max(count, 1) for kw, count in zip(self._sums, self._counts, strict=True)])
+    def _interval(self, number: int, mean_kw: FloatArray, known: BoolArray, seen_s: FloatArray) -> Interval:
+        """Whatever a device may send as a number: one that is none must not stay in any memory."""
+        self.over_scenarios = self.over_scenarios or mean_kw.shape[1] > 1
+        finite = np.isfinite(mean_kw)
+        if not finite.all():
+            known = known & finite.all(axis=1)
+            mean_kw = np.where(known[:, None], mean_kw, 0.0)
+        return Interval(number=number, mean_kw=mean_kw, known=known, seen_s=seen_s)
 
 
 def as_rows(values: Sequence[Num]) -> FloatArray:
