@@ -20,13 +20,13 @@ class MachineRun:
         self._around, self._row_of = around, row_of
         self._begun = ObjectRun(around, row_of)
         self._done = 0
-        self._machine: _Fed | None = None
+        self._machine: MachineStep | None = None
 
     def step(self) -> None:
         if self._done == 0:
             self._begun.step()
         else:
-            self._machine = self._machine or _Fed(self._around, self._begun.memory(), self._row_of)
+            self._machine = self._machine or MachineStep(self._around, self._begun.memory(), self._row_of)
             self._machine.step(self._done)
         self._done += 1
 
@@ -38,14 +38,14 @@ class MachineRun:
         return self._machine.memory() if self._machine else self._begun.memory()
 
 
-class _Fed:
-    """The machine code with all that it is fed with."""
+class MachineStep:
+    """One step as machine code, with all that it is fed with."""
 
     def __init__(self, around: Surroundings, memory: Memory, row_of: Row) -> None:
         self._around, self._memory = around, memory
         self._recording = record(around, memory, row_of)
         outputs = [*self._recording.memory, *self._recording.row.values()]
-        self._machine = machine = Machine(self._recording.tape, outputs, around.drives.scenarios)
+        self.machine = machine = Machine(self._recording.tape, outputs, around.drives.scenarios)
         self._calendar = clock_series(around.site, around.drives.grid)
         kept, acting = len(self._recording.memory), len(around.drives.names)
         first, last = machine.inputs.first, machine.outputs.first
@@ -63,7 +63,7 @@ class _Fed:
         self._acting[:] = self._around.drives.row(index)
         self._clock.T[:] = self._calendar[index]
         self._recording.forecasts.now = self.now
-        self._machine.run()
+        self.machine.run()
         self.now = self._around.drives.grid.at(index + 1)
 
     @property

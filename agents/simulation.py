@@ -18,6 +18,7 @@ from agents.object_run import ObjectRun
 from agents.recording import Surroundings
 from agents.results import Run
 from agents.step_row import nothing
+from controllers.base import Rule
 from twin.clock import stopwatch_s
 from twin.drives import Drives
 from twin.errors import PowerFlowError
@@ -52,6 +53,23 @@ class Table(Protocol):
         ...
 
 
+def surroundings(
+    site: Site, site_path: Path, grid: TimeGrid, rules: Sequence[Rule] | None, scenarios: Sequence[Scenario]
+) -> Surroundings:
+    """All that a simulation of these scenarios over `grid` runs in."""
+    weather = read_weather(site.weather, site.location, grid, site_path)
+    return Surroundings(
+        site=site,
+        parameters=varied(scenarios),
+        rules=rules,
+        step_s=grid.step_s,
+        drives=Drives(site, weather, scenarios),
+        network=NetworkInMemory(site, len(scenarios)),
+        watch=watch_limits(site),
+        forecasting=ForecastingAgent(site, scored=False),
+    )
+
+
 def simulate(
     site: Site,
     site_path: Path,
@@ -71,17 +89,7 @@ def simulate(
     """
     began_s = stopwatch_s()
     several = [Scenario(seed=item) if isinstance(item, int) else item for item in scenarios]
-    weather = read_weather(site.weather, site.location, grid, site_path)
-    around = Surroundings(
-        site=site,
-        parameters=varied(several),
-        rules=policy.rules,
-        step_s=grid.step_s,
-        drives=Drives(site, weather, several),
-        network=NetworkInMemory(site, len(several)),
-        watch=watch_limits(site),
-        forecasting=ForecastingAgent(site, scored=False),
-    )
+    around = surroundings(site, site_path, grid, policy.rules, several)
     row_of = nothing if table is None else table.row_of
     run = MachineRun(around, row_of) if as_machine_code else ObjectRun(around, row_of)
     done = 0

@@ -11,7 +11,7 @@ import ctypes
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -74,24 +74,19 @@ class Machine:
         """``(rows, scenarios)``."""
         self._library = _Library(_text(program, columns, lanes))
         address = ctypes.c_void_p(self._padded.ctypes.data)
-        self._parts = tuple(self._part(program, number, address) for number in range(len(tape.calls) + 1))
+        self.parts = tuple(self._part_after_part(program, address))
+        """Stretches of machine code, with the calls between them."""
 
-    def _part(self, program: _Program, number: int, address: ctypes.c_void_p) -> Callable[[], None]:
-        code = self._library.function(f"part_{number}")
-        if number == len(program.tape.calls):
-            return lambda: code(address)
-        function = program.tape.calls[number].function
-        given, made = self.table[program.given[number].slice], self.table[program.made[number].slice]
-
-        def part() -> None:
-            code(address)
-            function(given, made)
-
-        return part
+    def _part_after_part(self, program: _Program, address: ctypes.c_void_p) -> Iterator[Callable[[], None]]:
+        for number, call in enumerate(program.tape.calls):
+            yield partial(self._library.function(f"part_{number}"), address)
+            given, made = self.table[program.given[number].slice], self.table[program.made[number].slice]
+            yield partial(call.function, given, made)
+        yield partial(self._library.function(f"part_{len(program.tape.calls)}"), address)
 
     def run(self) -> None:
         """From the rows of `inputs` to those of `outputs`."""
-        for part in self._parts:
+        for part in self.parts:
             part()
 
 
