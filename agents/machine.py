@@ -62,6 +62,7 @@ class MachineStep:
         self._before[:] = self._after
         self._acting[:] = self._around.drives.row(index)
         self._clock.T[:] = self._calendar[index]
+        self._around.network.at(self.now)
         self._recording.forecasts.now = self.now
         self.machine.run()
         self.now = self._around.drives.grid.at(index + 1)

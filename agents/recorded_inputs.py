@@ -25,6 +25,8 @@ from twin.state import SiteState
 from twin.tape import Rows, Symbol, Tape
 
 NOTHING: FloatArray = np.empty(0)
+FLOW_NUMBERS = ("slack_p_kw", "slack_q_kvar", "losses_kw", "unserved_kw")
+"""What comes of a flow, before the counts of violations."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,17 +92,21 @@ class RecordedNetwork:
     def __init__(self, real: Network, watch: Watch, tape: Tape) -> None:
         self._real, self._watch, self._tape = real, watch, tape
         self.buses, self.branches = real.buses, real.branches
+        self.unserved_kw: Num = 0.0
+
+    def at(self, now: datetime) -> None:
+        """Told to the real one, step by step."""
 
     def solve(self, p_kw: ByBus, q_kvar: ByBus) -> RecordedFlow:
-        return self._result(self._tape.call(self._solve, [*p_kw, *q_kvar], 3 + len(KINDS)))
+        return self._result(self._tape.call(self._solve, [*p_kw, *q_kvar], len(FLOW_NUMBERS) + len(KINDS)))
 
     def solve_again(self, p_kw: ByBus, q_kvar: ByBus, changed: Flag, before: FlowResult) -> RecordedFlow:
         last = cast(RecordedFlow, before)
-        known = [last.slack_p_kw, last.slack_q_kvar, last.losses_kw, *(last.counts[kind] for kind in KINDS)]
-        return self._result(self._tape.call(self._solve_again, [changed, *known, *p_kw, *q_kvar], 3 + len(KINDS)))
+        known = [last.slack_p_kw, last.slack_q_kvar, last.losses_kw, self.unserved_kw, *last.counts.values()]
+        return self._result(self._tape.call(self._solve_again, [changed, *known, *p_kw, *q_kvar], len(known)))
 
     def _result(self, found: Sequence[Symbol]) -> RecordedFlow:
-        slack_p_kw, slack_q_kvar, losses_kw, *counts = cast(Sequence[Num], found)
+        slack_p_kw, slack_q_kvar, losses_kw, self.unserved_kw, *counts = cast(Sequence[Num], found)
         return RecordedFlow(
             slack_p_kw=slack_p_kw,
             slack_q_kvar=slack_q_kvar,
@@ -116,8 +122,9 @@ class RecordedNetwork:
         buses = len(self.buses)
         flow = self._real.solve(given[:buses], given[buses:])
         made[0], made[1], made[2] = flow.slack_p_kw, flow.slack_q_kvar, flow.losses_kw
+        made[3] = self._real.unserved_kw
         counts = self._watch(flow)
-        for place, kind in enumerate(KINDS, start=3):
+        for place, kind in enumerate(KINDS, start=len(FLOW_NUMBERS)):
             made[place] = counts.get(kind, 0.0)
 
     def _solve_again(self, given: Rows, made: Rows) -> None:

@@ -64,7 +64,7 @@ def surroundings(
         rules=rules,
         step_s=grid.step_s,
         drives=Drives(site, weather, scenarios),
-        network=NetworkInMemory(site, len(scenarios)),
+        network=NetworkInMemory(site, scenarios),
         watch=watch_limits(site),
         forecasting=ForecastingAgent(site, scored=False),
     )

@@ -9,8 +9,11 @@ from twin.simulator import PlantStep
 
 
 def step_row(step: PlantStep) -> Mapping[str, Num]:
-    """`import_kw`, `losses_kw`, and of each device `<device>.p_kw` and its points; floats, or arrays over scenarios."""
-    row: dict[str, Num] = {"import_kw": step.import_kw, "losses_kw": step.flow.losses_kw}
+    """`import_kw`, `losses_kw`, `unserved_kw`, and of each device `<device>.p_kw` and its points.
+
+    Floats, or arrays over scenarios.
+    """
+    row = {"import_kw": step.import_kw, "losses_kw": step.flow.losses_kw, "unserved_kw": step.unserved_kw}
     for name, done in step.steps.items():
         row[f"{name}.p_kw"] = done.p_kw
         row.update({f"{name}.{point}": value for point, value in done.points.items()})

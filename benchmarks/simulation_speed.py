@@ -70,7 +70,7 @@ class TakingTurns:
     """Keeps the loads of some steps, evenly spread over the run, and has them solved after each tenth of it."""
 
     def __init__(self, site: Site, steps: int, theirs: Pandapower) -> None:
-        self._site, self._theirs, self._ours = site, theirs, NetworkInMemory(site, 1)
+        self._site, self._theirs, self._ours = site, theirs, NetworkInMemory(site)
         self._turn = max(steps // TURNS, 1)
         self._every, self._seen = max(self._turn // FLOWS_PER_TURN, 1), 0
         self._flows: list[Flow] = []

@@ -54,6 +54,8 @@ class PlantMemory:
     """Device → the setpoint that it follows: its command, or its safe setpoint once that has expired."""
     losses_kw: Num = 0.0
     """Of the network in the step before, for meters that are read without a power flow."""
+    unserved_kw: Num = 0.0
+    """As `losses_kw`: taken by devices, but not from the grid."""
     import_kwh: Num = 0.0
     """Counter of the connection's meter."""
 
@@ -97,7 +99,7 @@ def simulated_plant(
     site: Site, weather: Weather, seeds: Sequence[int] = (0,), *, present_flow: bool = False
 ) -> SimulatedPlant:
     """A site under some weather, one scenario for each seed; see `SimulatedPlant`."""
-    drives, network = Drives(site, weather, seeds_of(seeds)), NetworkInMemory(site, len(seeds))
+    drives, network = Drives(site, weather, seeds_of(seeds)), NetworkInMemory(site, seeds_of(seeds))
     return SimulatedPlant(site, drives, network, present_flow=present_flow)
 
 
@@ -138,6 +140,7 @@ class SimulatedPlant:
 
     def _take(self, flow: FlowResult) -> None:
         self._flow, self.memory.losses_kw = flow, flow.losses_kw
+        self.memory.unserved_kw = self.network.unserved_kw
 
     @property
     def now(self) -> datetime:
@@ -188,6 +191,7 @@ class SimulatedPlant:
     def advance(self, step_s: float) -> PlantStep:
         """Let `step_s` seconds pass; they may not cross into the next interval of the weather's grid."""
         start, memory, steps = self.now, self.memory, self._walk(step_s)
+        self.network.at(start)
         steps, flow, unserved_kw = self._balance(steps, step_s)
         for name, step in steps.items():
             memory.states[name] = step.state
@@ -242,11 +246,12 @@ class SimulatedPlant:
     def _balance(self, steps: dict[str, AnyStep], step_s: float) -> tuple[dict[str, AnyStep], FlowResult, Num]:
         """Close the balance: by the grid, or by the grid-forming device with what is left over."""
         if self._on_grid:
-            return steps, self._solve(steps), 0.0
+            flow = self._solve(steps)
+            return steps, flow, self.network.unserved_kw
         steps, flow = self._throttled(steps, step_s)
         name = self._slack
         former = self._step(name, self.site.devices[name], -flow.slack_p_kw, steps, step_s)
-        unserved_kw = former.p_kw + flow.slack_p_kw
+        unserved_kw = former.p_kw + flow.slack_p_kw + self.network.unserved_kw
         return steps | {name: former}, flow, unserved_kw
 
     def _throttled(self, steps: dict[str, AnyStep], step_s: float) -> tuple[dict[str, AnyStep], FlowResult]:
@@ -257,30 +262,36 @@ class SimulatedPlant:
         """
         flow = self._solve(steps)
         room_kw = self._step(self._slack, self.site.devices[self._slack], 1e9, steps, step_s).p_kw
+        limits = dict(self.memory.followed)
         for _ in range(MAX_THROTTLE_ROUNDS):
             excess_kw = larger(-flow.slack_p_kw - room_kw, 0.0)
             too_much = excess_kw > NO_SURPLUS_KW
             if not any_true(too_much):
                 break
-            steps = self._cut(steps, excess_kw, step_s)
+            steps = self._cut(steps, limits, excess_kw, step_s)
             flow = self._solve(steps, too_much, flow)
         return steps, flow
 
-    def _cut(self, steps: dict[str, AnyStep], excess_kw: Num, step_s: float) -> dict[str, AnyStep]:
-        """Take `excess_kw` from the renewable generators, as far as they have it, in the order of the site file."""
+    def _cut(
+        self, steps: dict[str, AnyStep], limits: dict[str, Num], excess_kw: Num, step_s: float
+    ) -> dict[str, AnyStep]:
+        """Take `excess_kw` from the renewable generators, as far as they have it, in the order of the site file.
+
+        It lowers their `limits`, which hold what was taken before.
+        """
         cut = dict(steps)
         for name, device, _ in self._ordinary:
             if device.group is Group.RENEWABLES:
                 by_kw = clip(excess_kw, 0.0, -steps[name].p_kw)
                 excess_kw = excess_kw - by_kw
-                setpoint = self.setpoint(name)
-                limit_kw = where(by_kw > 0.0, smaller(setpoint, -steps[name].p_kw - by_kw), setpoint)
-                cut[name] = self._step(name, device, limit_kw, steps, step_s)
+                lower_kw = smaller(limits[name], -steps[name].p_kw - by_kw)
+                limits[name] = where(by_kw > 0.0, lower_kw, limits[name])
+                cut[name] = self._step(name, device, limits[name], steps, step_s)
         return cut
 
     def _slack_picture(self, steps: Mapping[str, AnyStep]) -> tuple[Num, Values]:
         """Power at the connection point (or of the grid-forming device) under present inputs."""
-        left_over_kw = sum_of([step.p_kw for step in steps.values()]) + self.memory.losses_kw
+        left_over_kw = sum_of([step.p_kw for step in steps.values()]) + self.memory.losses_kw - self.memory.unserved_kw
         name = self._slack
         if self._on_grid:
             return left_over_kw, {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,9 +11,10 @@ import pytest
 
 from agents.assemble import load
 from agents.simulation import simulate
-from tests.agents.test_machine import of_scenarios
+from tests.agents.test_machine import Rows, of_scenarios
 from twin.ledger import Books
-from twin.scenario import Scenario
+from twin.numeric import Num
+from twin.scenario import Outage, Scenario
 from twin.timegrid import TimeGrid
 
 CAMPUS = Path(__file__).parents[2] / "site_configs" / "campus.yaml"
@@ -50,3 +52,39 @@ def test_parameters_differ_side_by_side(as_machine_code: bool) -> None:
         np.testing.assert_allclose(mine, alone, rtol=1e-9, atol=1e-9 * max(alone))
         results.append(tuple(alone))
     assert len(set(results)) == len(DIFFERENT), "they make a difference"
+
+
+def test_an_outage_darkens_what_lies_behind_it_in_its_scenario_alone() -> None:
+    begins, ends = DAY.at(20), DAY.at(60)
+    scenarios = (
+        Scenario(seed=1),
+        Scenario(seed=1, outages=(Outage(element="t_hall_a", start=begins, end=ends),)),
+        Scenario(seed=1, outages=(Outage(element="grid", start=begins, end=ends),)),
+    )
+    loaded = load(CAMPUS)
+    rows = Rows()
+    done = simulate(loaded.site, CAMPUS, DAY, loaded.policy("rules"), scenarios, table=rows)
+    alone = simulate(loaded.site, CAMPUS, DAY, loaded.policy("rules"), scenarios[:1])
+    one = [np.broadcast_to(value, (3,))[0] for value in of_scenarios(done.books)]
+    np.testing.assert_allclose(one, [float(value) for value in of_scenarios(alone.books)], rtol=1e-9, atol=1e-4)
+    dark = range(20, 60)
+    for step, row in enumerate(rows.rows):
+        plain, without_hall, without_grid = np.broadcast_to(row["import_kw"], (3,))
+        unserved = np.broadcast_to(row["unserved_kw"], (3,))
+        if step in dark:
+            hall_kw = of_scenario(row, "hall_a.p_kw", 1) + of_scenario(row, "ups_a.p_kw", 1)
+            assert unserved.tolist() == pytest.approx([0.0, hall_kw, sum_of_devices(row, 2)], abs=1e-6)
+            assert without_hall < plain
+            assert without_grid == 0.0
+        else:
+            assert unserved.tolist() == [0.0, 0.0, 0.0]
+    assert done.books.max_balance_residual_kw < 1e-6
+    assert np.asarray(done.books.violations["unserved"]).tolist() == [0.0, 40.0, 40.0]
+
+
+def of_scenario(row: Mapping[str, Num], name: str, scenario: int) -> float:
+    return float(np.broadcast_to(row[name], (3,))[scenario])
+
+
+def sum_of_devices(row: Mapping[str, Num], scenario: int) -> float:
+    return sum(of_scenario(row, name, scenario) for name in row if name.endswith(".p_kw"))
