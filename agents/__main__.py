@@ -170,11 +170,16 @@ def emulate(
 
 
 @app.command()
-def check(site_path: SitePath) -> None:
+def check(
+    site_path: SitePath,
+    export: Annotated[
+        Path | None, typer.Option(help="Write the network with all loads at rated power to this pandapower JSON file.")
+    ] = None,
+) -> None:
     """Check a site file, build its network and load it at rated power."""
     from agents.check import check_site
 
-    healthy = check_site(site_path, Console(highlight=False))
+    healthy = check_site(site_path, Console(highlight=False), export)
     raise typer.Exit(0 if healthy else 1)
 
 

@@ -111,7 +111,7 @@ KEYS_AND_NETWORK = {
         new="from_bus: pcc",
         key="network.lines.feeder.from_bus",
         found="'pcc'",
-        expected="a bus (pcc_20kv, main_20kv,",
+        expected="a bus (pcc_110kv, pcc_20kv,",
     ),
     "transformer to an unknown bus": Case(
         old="lv_bus: office_480v",

@@ -212,7 +212,7 @@ def test_every_bus_with_devices_has_one_injection_that_is_the_sum_of_them() -> N
     assert set(found) == {(bus, kind) for bus in buses for kind in ("p_kw", "q_kvar")}
     hall = [snapshot.readings[f"{name}.p_kw"].value for name in ("hall_a", "ups_a")]
     assert found["hall_a_480v", "p_kw"].value == pytest.approx(sum(hall))
-    assert found["pcc_20kv", "p_kw"].value == 0.0, "the connection itself is no consumer"
+    assert found["pcc_110kv", "p_kw"].value == 0.0, "the connection itself is no consumer"
 
 
 def test_sigma_is_that_of_the_meters_together() -> None:
@@ -235,7 +235,7 @@ def test_voltages_and_the_connection_are_measured_where_they_can_be_read() -> No
     snapshot = seen(solar__v_pu=None, turbine__v_pu=aged(1.0, MAX_AGE_S + 1.0), grid__q_kvar=None)
     found = measurements(CAMPUS, snapshot)
     shown = {item.bus for item in found if item.kind == "v_pu"}
-    assert {"battery_690v", "pcc_20kv"} <= shown
+    assert {"battery_690v", "pcc_110kv"} <= shown
     assert not {"solar_690v", "wind_690v"} & shown
     assert [item.value for item in found if item.kind == "slack_p_kw"] == [snapshot.readings["grid.p_kw"].value]
     assert [item for item in found if item.kind == "slack_q_kvar"] == []

@@ -124,7 +124,9 @@ def _breakers(network: Topology, document: Document) -> Iterator[Problem]:
                 found=repr(breaker.branch),
                 expected=one_of(breaker.branch, network.branches, "a line or transformer"),
             )
-        elif breaker.bus not in network.ends(breaker.branch):
+        elif breaker.bus not in network.ends(breaker.branch) and set(network.ends(breaker.branch)) <= set(
+            network.buses
+        ):
             yield document.problem(
                 (*keys, "bus"),
                 found=repr(breaker.bus),

@@ -33,7 +33,10 @@ class NetworkLimits:
         return bool((by_bus >= self._min_v_pu).all() and (by_bus <= self._max_v_pu).all())
 
     def violations(self, v_pu: FloatArray, loading_fraction: FloatArray) -> Mapping[str, Flag]:
-        """Kind → whether it occurs anywhere, per scenario; arrays in the order of the site file, lines first."""
+        """Kind → whether it occurs anywhere, per scenario; arrays in the order of the site file, lines first.
+
+        A bus without supply, at 0 pu, is under its voltage too.
+        """
         by_bus, overload = v_pu.T, loading_fraction > 1 + TOLERANCE
         return {
             "under_voltage": _anywhere(by_bus < self._min_v_pu),
@@ -59,7 +62,9 @@ def describe(
 def _voltage_problems(topology: Topology, found: Iterator[tuple[str, float]]) -> Iterator[tuple[str, str, str]]:
     for name, v_pu in found:
         bus = topology.buses[name]
-        if v_pu < bus.min_v_pu * (1 - TOLERANCE):
+        if v_pu == 0:
+            yield name, "without supply", "a way to a source"
+        elif v_pu < bus.min_v_pu * (1 - TOLERANCE):
             yield name, f"{v_pu:.4f} pu", f"at least {bus.min_v_pu:g} pu"
         elif v_pu > bus.max_v_pu * (1 + TOLERANCE):
             yield name, f"{v_pu:.4f} pu", f"at most {bus.max_v_pu:g} pu"

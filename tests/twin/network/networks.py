@@ -16,7 +16,7 @@ from twin.numeric import FloatArray
 from twin.yaml_file import read_yaml
 
 CAMPUS_FILE = Path(__file__).parents[3] / "site_configs" / "campus.yaml"
-CAMPUS_SLACK = "pcc_20kv"
+CAMPUS_SLACK = "pcc_110kv"
 CAMPUS_RATED_KW = {
     "hall_a_480v": 2700.0,
     "hall_b_480v": 3500.0,

@@ -33,10 +33,10 @@ def test_violations_are_told_with_place_value_and_limit() -> None:
     topology = campus()
     branches = (*topology.lines, *topology.transformers)
     v_pu, loading = np.full(len(topology.buses), 1.0), np.full(len(branches), 0.5)
-    v_pu[0], v_pu[1], loading[0], loading[2] = 0.9, 1.1, 1.2, 1.3
+    v_pu[0], v_pu[1], loading[0], loading[3] = 0.9, 1.1, 1.2, 1.3
     assert describe(topology, tuple(topology.buses), branches, v_pu, loading) == (
-        ("pcc_20kv", "0.9000 pu", "at least 0.95 pu"),
-        ("main_20kv", "1.1000 pu", "at most 1.05 pu"),
+        ("pcc_110kv", "0.9000 pu", "at least 0.95 pu"),
+        ("pcc_20kv", "1.1000 pu", "at most 1.05 pu"),
         ("feeder", "120.0% loaded", "at most 100%, which is 680 A"),
         ("t_hall_a", "130.0% loaded", "at most 100%, which is 2500 kVA"),
     )

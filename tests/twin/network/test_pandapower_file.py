@@ -168,7 +168,7 @@ def without_resistance(net: Any) -> None:
         (phase_shifter, "tap_changer_type Ideal of trafo"),
         (derated, "df 0.8 of trafo t_hall"),
         (conducting, "g_us_per_km 3 of line feeder"),
-        (twins, "the name main_20kv twice among bus"),
+        (twins, "the name pcc_20kv twice among bus"),
         (moved_grid, "the external grid on"),
         (without_resistance, r"lines.field_cable.resistance_ohm_per_km 0.0"),
     ],

@@ -25,7 +25,7 @@ def test_energy_balances_at_every_bus_and_for_the_site(power_flow: PowerFlow) ->
         flow = power_flow.solve(p_kw, q_kvar)
         assert flow.residual_kw < 1e-9 * RATED_KW
         assert abs(flow.slack_p_kw - p_kw.sum() - flow.losses_kw) < 1e-8 * RATED_KW
-        assert flow.losses_kw > 20.9 * 0.8, "no-load losses of the ten transformers never vanish"
+        assert flow.losses_kw > 29.4 * 0.8, "no-load losses of the eleven transformers never vanish"
 
 
 def test_scenarios_together_equal_scenarios_one_by_one(power_flow: PowerFlow) -> None:
@@ -80,7 +80,7 @@ def test_a_heavy_but_possible_load_is_found_from_anywhere(power_flow: PowerFlow)
     p_kw, q_kvar = np.zeros((2, len(power_flow.buses)))
     office = power_flow.buses.index("office_480v")
     power_flow.solve(p_kw, q_kvar)
-    p_kw[office] = 5_500.0
+    p_kw[office] = 5_300.0
     flow = power_flow.solve(p_kw, q_kvar)
     assert flow.residual_kw < 1e-8 * RATED_KW
     assert 0.5 < flow.v_pu[office] < 0.9
