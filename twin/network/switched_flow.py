@@ -14,8 +14,9 @@ import numpy as np
 
 from twin.errors import PowerFlowError
 from twin.network.admittance import IntArray
-from twin.network.power_flow import FlowResult, PowerFlow, as_num
-from twin.network.switching import Energised, Island, NetworkState, energise, normal_state
+from twin.network.position_flow import PLACE, Case, Columns, Position, PositionFlow, source_column
+from twin.network.power_flow import FlowResult, as_num
+from twin.network.switching import Energised, NetworkState, energise, normal_state
 from twin.network.taps import at_steps, held_bus, next_steps, tap_changers
 from twin.network.topology import Topology
 from twin.numeric import BoolArray, Flag, FloatArray, Num
@@ -23,8 +24,8 @@ from twin.numeric import BoolArray, Flag, FloatArray, Num
 MAX_ROUNDS = 100
 """Rounds after which changers that still hunt are left where they are."""
 
-Position = tuple[NetworkState, tuple[int, ...]]
-"""Switches and outages, and the steps of every on-load tap changer."""
+MAX_KEPT = 500
+"""Positions whose networks are kept; the oldest goes first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +63,7 @@ class SwitchedPowerFlow:
         self.normal = normal_state(topology)
         self._changers = tap_changers(topology)
         self._held = {name: self.buses.index(held_bus(topology, name)) for name in self._changers}
-        self._kept: dict[Position, _PositionFlow] = {}
+        self._kept: dict[Position, PositionFlow] = {}
 
     def energised(self, state: NetworkState | None = None) -> Energised:
         """What is alive in `state`, the normal one unless told otherwise."""
@@ -83,11 +84,15 @@ class SwitchedPowerFlow:
         `tap_steps` is where the on-load tap changers start, in the site file's position otherwise. Raises
         `PowerFlowError` where a part that is alive has no solution.
         """
+        if isinstance(state, NetworkState | None):
+            usual = self._at_rest(p_kw, q_kvar, slack_v_pu, state or self.normal, tap_steps or {})
+            if usual is not None:
+                return usual
         states = [state or self.normal] if isinstance(state, NetworkState | None) else list(state)
         alone = p_kw.ndim == 1 and isinstance(state, NetworkState | None)
         count = len(states) if p_kw.ndim == 1 else p_kw.shape[1]
         states = states * count if len(states) == 1 else states
-        case = _Case(
+        case = Case(
             p_kw=_wide(p_kw, count),
             q_kvar=_wide(q_kvar, count),
             slack_v_pu=np.broadcast_to(self.topology.slack_v_pu if slack_v_pu is None else slack_v_pu, count),
@@ -97,7 +102,53 @@ class SwitchedPowerFlow:
         )
         return self._result(case, self._settle(case), alone)
 
-    def _result(self, case: _Case, settled: BoolArray, alone: bool) -> SwitchedFlow:
+    def _at_rest(
+        self,
+        p_kw: FloatArray,
+        q_kvar: FloatArray,
+        slack_v_pu: Num | None,
+        state: NetworkState,
+        tap_steps: Mapping[str, Num],
+    ) -> SwitchedFlow | None:
+        """The usual case without detours: all is supplied, no buses are joined, no tap changer has to move."""
+        told = {name: tap_steps.get(name, taps.position_steps) for name, taps in self._changers.items()}
+        if any(isinstance(steps, np.ndarray) for steps in told.values()):
+            return None
+        steps = {name: float(value) for name, value in told.items() if not isinstance(value, np.ndarray)}
+        whole = self._flow_of((state, tuple(map(int, steps.values())))).whole
+        if whole is None:
+            return None
+        flow = whole.solve(p_kw, q_kvar, slack_v_pu)
+        if any(not self._within(name, flow.v_pu, state) for name in steps):
+            return None
+        return self._as_switched(flow, steps)
+
+    def _within(self, changer: str, v_pu: FloatArray, state: NetworkState) -> bool:
+        on_load, held = self._changers[changer].on_load, v_pu[self._held[changer]]
+        if on_load is None or not self._moves(changer, state):
+            return True
+        return bool(on_load.min_v_pu <= held.min() and held.max() <= on_load.max_v_pu)
+
+    def _as_switched(self, flow: FlowResult, steps: Mapping[str, float]) -> SwitchedFlow:
+        like = np.zeros(flow.v_pu.shape[1:])
+        nothing = as_num(like) if like.ndim else 0.0
+        first = next(iter(self.sources))
+        return SwitchedFlow(
+            slack_p_kw=flow.slack_p_kw,
+            slack_q_kvar=flow.slack_q_kvar,
+            losses_kw=flow.losses_kw,
+            v_pu=flow.v_pu,
+            branch_p_kw=flow.branch_p_kw,
+            loading_fraction=flow.loading_fraction,
+            unaccounted_kw=flow.unaccounted_kw,
+            source_p_kw=dict.fromkeys(self.sources, nothing) | {first: flow.slack_p_kw},
+            supplied=np.ones(flow.v_pu.shape, dtype=bool),
+            unserved_kw=nothing,
+            tap_steps={name: like + value if like.ndim else value for name, value in steps.items()},
+            tap_changers_settled=like == 0 if like.ndim else True,
+        )
+
+    def _result(self, case: Case, settled: BoolArray, alone: bool) -> SwitchedFlow:
         flow = case.flow
         rows = {name: values[:, 0] if alone else values for name, values in flow.items() if values.ndim > 1}
         return SwitchedFlow(
@@ -108,7 +159,7 @@ class SwitchedPowerFlow:
             branch_p_kw=rows["branch_p_kw"],
             loading_fraction=rows["loading_fraction"],
             unaccounted_kw=rows["unaccounted_kw"],
-            source_p_kw={name: _as_asked(flow[_source(name)], alone) for name in self.sources},
+            source_p_kw={name: _as_asked(flow[source_column(name)], alone) for name in self.sources},
             supplied=rows["supplied"].astype(np.bool_),
             unserved_kw=_as_asked(flow["unserved_kw"], alone),
             tap_steps={
@@ -122,13 +173,13 @@ class SwitchedPowerFlow:
         rows = [np.broadcast_to(np.asarray(start[name], dtype=np.intp), count) for name in self._changers]
         return np.array(rows, dtype=np.intp).reshape(len(rows), count)
 
-    def _empty(self, count: int) -> _Flow:
+    def _empty(self, count: int) -> Columns:
         places = {"buses": (len(self.buses), count), "branches": (len(self.branches), count), "site": (count,)}
-        flow: _Flow = {name: np.zeros(places[place]) for name, place in _PLACE.items()}
+        flow: Columns = {name: np.zeros(places[place]) for name, place in PLACE.items()}
         flow |= {"supplied": np.zeros(places["buses"]), "unserved_kw": np.zeros(count)}
-        return flow | {_source(name): np.zeros(count) for name in self.sources}
+        return flow | {source_column(name): np.zeros(count) for name in self.sources}
 
-    def _settle(self, case: _Case) -> BoolArray:
+    def _settle(self, case: Case) -> BoolArray:
         """Solve, move the tap changers, solve again where any has moved; tells which scenarios came to rest."""
         moving = np.ones(len(case.states), dtype=bool)
         for turn in range(MAX_ROUNDS):
@@ -141,10 +192,11 @@ class SwitchedPowerFlow:
             case.steps = wanted
         return ~moving
 
-    def _wanted(self, case: _Case) -> IntArray:
+    def _wanted(self, case: Case) -> IntArray:
         wanted = case.steps.copy()
         for row, (name, taps) in enumerate(self._changers.items()):
-            free = np.array([self._moves(name, state) for state in case.states])
+            free_in = {state: self._moves(name, state) for state in set(case.states)}
+            free = np.array([free_in[state] for state in case.states])
             v_pu = np.where(free, case.flow["v_pu"][self._held[name]], 0.0)
             wanted[row] = next_steps(taps, case.steps[row], v_pu)
         return wanted
@@ -156,7 +208,7 @@ class SwitchedPowerFlow:
             bus == held and name not in state.sources_out for name, bus in self.sources.items()
         )
 
-    def _solve_position(self, position: Position, case: _Case, where: IntArray) -> None:
+    def _solve_position(self, position: Position, case: Case, where: IntArray) -> None:
         try:
             self._flow_of(position).solve_into(case, where)
         except PowerFlowError as error:
@@ -164,106 +216,17 @@ class SwitchedPowerFlow:
             numbers = f" (counted among scenarios {_some(where)}, which share a state)" if others else ""
             raise PowerFlowError(f"{error}{numbers}") from error
 
-    def _flow_of(self, position: Position) -> _PositionFlow:
+    def _flow_of(self, position: Position) -> PositionFlow:
         kept = self._kept.get(position)
         if kept is None:
+            if len(self._kept) >= MAX_KEPT:
+                del self._kept[next(iter(self._kept))]
             state, steps = position
             topology = at_steps(self.topology, dict(zip(self._changers, steps, strict=True)))
-            kept = self._kept[position] = _PositionFlow(
+            kept = self._kept[position] = PositionFlow(
                 topology, energise(topology, self.sources, state), next(iter(self.sources))
             )
         return kept
-
-
-_Flow = dict[str, FloatArray]
-"""Field of the result → its numbers, with a scenario axis."""
-
-_PLACE = {
-    "slack_p_kw": "site",
-    "slack_q_kvar": "site",
-    "losses_kw": "site",
-    "v_pu": "buses",
-    "branch_p_kw": "branches",
-    "loading_fraction": "branches",
-    "unaccounted_kw": "buses",
-}
-"""Field of `FlowResult` → what its rows stand for."""
-
-
-def _source(name: str) -> str:
-    return f"source {name}"
-
-
-@dataclass(slots=True, kw_only=True)
-class _Case:
-    """What is being solved: one column for each scenario."""
-
-    p_kw: FloatArray
-    q_kvar: FloatArray
-    slack_v_pu: FloatArray
-    states: Sequence[NetworkState]
-    steps: IntArray
-    """(changers, scenarios)"""
-    flow: _Flow
-
-    def positions(self, chosen: BoolArray) -> list[tuple[Position, IntArray]]:
-        """The positions of the chosen scenarios, with the scenarios in each."""
-        groups: dict[Position, list[int]] = {}
-        for scenario in np.flatnonzero(chosen).tolist():
-            groups.setdefault((self.states[scenario], tuple(self.steps[:, scenario].tolist())), []).append(scenario)
-        return [(position, np.array(members, dtype=np.intp)) for position, members in groups.items()]
-
-
-class _PositionFlow:
-    """The flow in one position of everything."""
-
-    def __init__(self, topology: Topology, energised: Energised, first: str) -> None:
-        buses = list(topology.buses)
-        self._supplied = np.array([bus in energised.node for bus in buses])
-        self._parts = [
-            _IslandFlow(topology, island, energised.node, leads=island.source == first) for island in energised.islands
-        ]
-
-    def solve_into(self, case: _Case, where: IntArray) -> None:
-        flow = case.flow
-        for name in (*_PLACE, *(name for name in flow if name.startswith(_source("")))):
-            flow[name][..., where] = 0.0
-        flow["supplied"][:, where] = self._supplied[:, None]
-        unserved_kw = np.maximum(case.p_kw[np.ix_(~self._supplied, where)], 0.0)
-        flow["unserved_kw"][where] = unserved_kw.sum(axis=0)
-        for part in self._parts:
-            part.solve_into(case, where)
-
-
-class _IslandFlow:
-    """The flow of one island, and the places of its nodes and branches in the site."""
-
-    def __init__(self, topology: Topology, island: Island, node: Mapping[str, str], *, leads: bool) -> None:
-        self._flow, self._source = PowerFlow(island.topology, island.slack), _source(island.source)
-        self._leads = leads
-        nodes = {name: place for place, name in enumerate(self._flow.buses)}
-        members = [(at, nodes[node[bus]]) for at, bus in enumerate(topology.buses) if node.get(bus) in nodes]
-        self._buses, self._nodes = np.array(members, dtype=np.intp).T
-        self._joins = (np.arange(len(nodes))[:, None] == self._nodes).astype(np.float64)
-        first = [place for place, bus in enumerate(topology.buses) if bus in nodes]
-        self._first = np.array(first, dtype=np.intp)
-        self._first_nodes = np.array([nodes[bus] for bus in topology.buses if bus in nodes], dtype=np.intp)
-        self._branches = np.array([topology.branches.index(name) for name in self._flow.branches], dtype=np.intp)
-
-    def solve_into(self, case: _Case, where: IntArray) -> None:
-        columns = np.ix_(self._buses, where)
-        flow = self._flow.solve(
-            self._joins @ case.p_kw[columns], self._joins @ case.q_kvar[columns], case.slack_v_pu[where]
-        )
-        into = case.flow
-        into["v_pu"][columns] = flow.v_pu[self._nodes]
-        into["unaccounted_kw"][np.ix_(self._first, where)] = flow.unaccounted_kw[self._first_nodes]
-        for name in ("branch_p_kw", "loading_fraction"):
-            into[name][np.ix_(self._branches, where)] = getattr(flow, name)
-        into["losses_kw"][where] += flow.losses_kw
-        into[self._source][where] = flow.slack_p_kw
-        if self._leads:
-            into["slack_p_kw"][where], into["slack_q_kvar"][where] = flow.slack_p_kw, flow.slack_q_kvar
 
 
 def _some(scenarios: IntArray) -> str:

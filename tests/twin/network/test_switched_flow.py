@@ -5,7 +5,7 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
-from tests.twin.network.networks import FEEDS, two_feeds
+from tests.twin.network.networks import CAMPUS_SLACK, FEEDS, campus, two_feeds
 from twin.errors import PowerFlowError
 from twin.network.power_flow import FlowResult
 from twin.network.switched_flow import SwitchedFlow, SwitchedPowerFlow
@@ -55,6 +55,17 @@ def test_scenarios_in_different_states_together_equal_one_by_one() -> None:
         assert isinstance(alone.slack_p_kw, float)
         assert isinstance(alone.tap_changers_settled, bool)
         assert_same(together, alone, scenario)
+
+
+def test_the_short_way_of_the_usual_case_gives_what_the_long_way_gives() -> None:
+    flow = SwitchedPowerFlow(campus(), {"grid": CAMPUS_SLACK, "battery": "battery_690v"})
+    p_kw, q_kvar = np.random.default_rng(6).uniform(0, 200, (2, len(flow.buses), 4))
+    assert_same(flow.solve(p_kw, q_kvar, state=[flow.normal] * 4), flow.solve(p_kw[:, 2], q_kvar[:, 2]), 2)
+    short, long = flow.solve(p_kw, q_kvar), flow.solve(p_kw, q_kvar, state=[flow.normal] * 4)
+    for scenario in range(4):
+        assert_same(short, flow.solve(p_kw[:, scenario], q_kvar[:, scenario]), scenario)
+    np.testing.assert_allclose(short.v_pu, long.v_pu, atol=1e-12)
+    np.testing.assert_array_equal(short.tap_changers_settled, long.tap_changers_settled)
 
 
 def test_one_loading_in_many_states_is_a_scenario_of_each() -> None:
