@@ -11,39 +11,27 @@ pandapower builds objects that its JSON names, so read only files whose origin y
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
-import numpy as np
 from annotated_types import Gt
 
 from twin.devices.base import STRICT
 from twin.network.build import TRANSFER_TYPES, PandapowerNet, add_tap_controls, build_net
+from twin.network.pandapower_refusals import (
+    Refused,
+    is_missing,
+    is_tap_control,
+    lacking_columns,
+    name_of,
+    refusals,
+    rows,
+)
 from twin.network.switching import Energised
 from twin.network.topology import Breaker, Coupler, Line, Topology, TransferSwitch, Transformer
 from twin.numeric import FloatArray
-
-KNOWN = ("bus", "line", "trafo", "ext_grid", "controller")
-DEVICES_SAY = ("load", "sgen", "storage")
-"""Tables that are left out: consumption and generation come from the devices of the site file."""
-
-UNUSUAL: Mapping[str, Mapping[str, float]] = {
-    "line": {"g_us_per_km": 0.0},
-    "trafo": {
-        "tap_step_degree": 0.0,
-        "tap_dependency_table": 0.0,
-        "df": 1.0,
-        "leakage_resistance_ratio_hv": 0.5,
-        "leakage_reactance_ratio_hv": 0.5,
-    },
-    "switch": {"z_ohm": 0.0},
-}
-"""Table → column → the only value that can be represented; no value is as good."""
-
-Refused = tuple[str, str]
-"""What is in the file, and what could be there instead."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,11 +80,11 @@ def read_net(path: Path) -> NetContent:
     """The network of a file of `pandapower.to_json`. Raises `NotANetError`, and `OSError` where it cannot be read."""
     net = _load(path)
     names = {table: _names(net, table) for table in ("bus", "line", "trafo")}
-    grids = _rows(net, "ext_grid")
+    grids = rows(net, "ext_grid")
     slack = names["bus"].get(grids[0][1]["bus"]) if grids else None
     network = {
         "frequency_hz": float(net.get("f_hz", 50.0)),
-        "buses": {names["bus"][index]: _bus(row) for index, row in _rows(net, "bus")},
+        "buses": {names["bus"][index]: _bus(row) for index, row in rows(net, "bus")},
         "lines": {names["line"][index]: _line(row, names["bus"]) for index, row in _joined(net, "line")},
         "transformers": {
             names["trafo"][index]: _transformer(row, names["bus"], _held(net, index))
@@ -105,7 +93,7 @@ def read_net(path: Path) -> NetContent:
         **_switches(net, names),
         "slack_v_pu": float(grids[0][1]["vm_pu"]) if grids else 1.0,
     }
-    return NetContent(network=network, slack_bus=slack, refused=tuple(_refusals(net)))
+    return NetContent(network=network, slack_bus=slack, refused=tuple(refusals(net)))
 
 
 def merged(content: NetContent, told: NetworkFile) -> dict[str, Any]:
@@ -149,42 +137,28 @@ def _load(path: Path) -> PandapowerNet:
         raise NotANetError(str(error).splitlines()[0] if str(error) else type(error).__name__) from error
     if not isinstance(net, pandapower.pandapowerNet) or not len(net.get("bus", ())):
         raise NotANetError("no pandapower net with a bus")
+    lacking = lacking_columns(net)
+    if lacking:
+        raise NotANetError(f"a net without {', '.join(lacking)}")
     return net
-
-
-def _rows(net: PandapowerNet, table: str) -> list[tuple[int, Any]]:
-    """Index and row of everything in service in a table."""
-    frame = net.get(table)
-    if frame is None:
-        return []
-    return [(index, row) for index, row in frame.iterrows() if bool(row.get("in_service", True))]
 
 
 def _joined(net: PandapowerNet, table: str) -> list[tuple[int, Any]]:
     """Branches in service between buses in service."""
-    alive = {index for index, _ in _rows(net, "bus")}
+    alive = {index for index, _ in rows(net, "bus")}
     ends = ("from_bus", "to_bus") if table == "line" else ("hv_bus", "lv_bus")
-    return [(index, row) for index, row in _rows(net, table) if {row[end] for end in ends} <= alive]
+    return [(index, row) for index, row in rows(net, table) if {row[end] for end in ends} <= alive]
 
 
 def _names(net: PandapowerNet, table: str) -> dict[int, str]:
-    return {index: _name(table, index, row) for index, row in _rows(net, table)}
-
-
-def _name(table: str, index: int, row: Any) -> str:
-    name = row.get("name")
-    return name if isinstance(name, str) and name else f"{table}_{index}"
-
-
-def _missing(value: Any) -> bool:
-    import pandas as pd
-
-    return bool(pd.isna(value))
+    return {index: name_of(table, index, row) for index, row in rows(net, table)}
 
 
 def _bus(row: Any) -> dict[str, Any]:
     limits = {"min_v_pu": row.get("min_vm_pu"), "max_v_pu": row.get("max_vm_pu")}
-    return {"rated_v": row["vn_kv"] * 1e3} | {key: float(value) for key, value in limits.items() if not _missing(value)}
+    return {"rated_v": row["vn_kv"] * 1e3} | {
+        key: float(value) for key, value in limits.items() if not is_missing(value)
+    }
 
 
 def _line(row: Any, bus: Mapping[int, str]) -> dict[str, Any]:
@@ -218,15 +192,15 @@ def _transformer(row: Any, bus: Mapping[int, str], held: dict[str, Any] | None) 
 
 
 def _taps(row: Any, held: dict[str, Any] | None) -> dict[str, Any] | None:
-    if row.get("tap_changer_type") != "Ratio" or _missing(row.get("tap_pos")):
+    if row.get("tap_changer_type") != "Ratio" or is_missing(row.get("tap_pos")):
         return None
     position = row["tap_pos"]
-    low, high = (position if _missing(row[key]) else row[key] for key in ("tap_min", "tap_max"))
+    low, high = (position if is_missing(row.get(key)) else row[key] for key in ("tap_min", "tap_max"))
     return {
-        "side": row["tap_side"],
-        "step_fraction": row["tap_step_percent"] / 100,
+        "side": row.get("tap_side"),
+        "step_fraction": row.get("tap_step_percent", math.nan) / 100,
         "position_steps": position,
-        "neutral_steps": 0 if _missing(row["tap_neutral"]) else row["tap_neutral"],
+        "neutral_steps": 0 if is_missing(row.get("tap_neutral")) else row["tap_neutral"],
         "min_steps": low,
         "max_steps": high,
         "on_load": held,
@@ -234,9 +208,9 @@ def _taps(row: Any, held: dict[str, Any] | None) -> dict[str, Any] | None:
 
 
 def _held(net: PandapowerNet, transformer: int) -> dict[str, Any] | None:
-    for _, row in _rows(net, "controller"):
+    for _, row in rows(net, "controller"):
         control = row["object"]
-        if _is_tap_control(control) and int(control.element_index) == transformer:
+        if is_tap_control(control) and int(control.element_index) == transformer:
             return {
                 "side": control.side,
                 "min_v_pu": float(control.vm_lower_pu),
@@ -245,22 +219,16 @@ def _held(net: PandapowerNet, transformer: int) -> dict[str, Any] | None:
     return None
 
 
-def _is_tap_control(control: Any) -> bool:
-    if type(control).__name__ != "DiscreteTapControl" or control.element != "trafo":
-        return False
-    return bool(np.ndim(control.element_index) == 0)
-
-
 def _switches(net: PandapowerNet, names: Mapping[str, Mapping[int, str]]) -> dict[str, dict[str, Any]]:
     """Breakers, couplers and transfer switches; those of what is out of service are left out with it."""
     found: dict[str, dict[str, Any]] = {"breakers": {}, "couplers": {}, "transfer_switches": {}}
     live = {"b": names["bus"], "l": names["line"], "t": names["trafo"]}
-    for index, row in _rows(net, "switch"):
-        name, element = _name("switch", index, row), live.get(row["et"], {}).get(row["element"])
+    for index, row in rows(net, "switch"):
+        name, element = name_of("switch", index, row), live.get(row["et"], {}).get(row["element"])
         bus = names["bus"].get(row["bus"])
         if bus is None or element is None:
             continue
-        if row["type"] in TRANSFER_TYPES:
+        if row.get("type") in TRANSFER_TYPES:
             switch = found["transfer_switches"].setdefault(name, {"load_bus": element})
             switch["preferred_bus" if row["type"] == TRANSFER_TYPES[0] else "alternate_bus"] = bus
         elif row["et"] == "b":
@@ -268,52 +236,3 @@ def _switches(net: PandapowerNet, names: Mapping[str, Mapping[int, str]]) -> dic
         else:
             found["breakers"][name] = {"branch": element, "bus": bus, "closed": bool(row["closed"])}
     return found
-
-
-def _refusals(net: PandapowerNet) -> Iterator[Refused]:
-    """What would be lost by reading the net as it is."""
-    yield from _foreign(net)
-    yield from _unusual(net)
-    yield from _same_names(net)
-    for index, row in _rows(net, "ext_grid")[1:]:
-        yield f"a second external grid {_name('ext_grid', index, row)}", "one external grid"
-    for index, row in _rows(net, "controller"):
-        if not _is_tap_control(row["object"]):
-            yield f"controller {index} ({row['object']})", "DiscreteTapControl of one transformer, or none"
-
-
-def _foreign(net: PandapowerNet) -> Iterator[Refused]:
-    for table in net:
-        frame = net[table]
-        element = hasattr(frame, "columns") and "in_service" in frame.columns and not table.startswith("res_")
-        if element and table not in (*KNOWN, *DEVICES_SAY):
-            for index, row in _rows(net, table):
-                yield f"{table} {_name(table, index, row)}", "buses, lines, two-winding transformers and switches"
-    for index, row in _rows(net, "switch"):
-        if row["et"] not in ("b", "l", "t"):
-            yield f"switch {_name('switch', index, row)} at a {row['et']}", "switches at buses, lines and transformers"
-
-
-def _unusual(net: PandapowerNet) -> Iterator[Refused]:
-    for table, columns in UNUSUAL.items():
-        for index, row in _rows(net, table):
-            for column, usual in columns.items():
-                value = row.get(column)
-                if not _missing(value) and not math.isclose(float(value), usual, abs_tol=1e-12):
-                    yield f"{column} {float(value):g} of {table} {_name(table, index, row)}", f"{usual:g}"
-    for index, row in _rows(net, "trafo"):
-        for second in ("tap_changer_type", "tap2_changer_type"):
-            kind = row.get(second)
-            if isinstance(kind, str) and (kind != "Ratio" or second.startswith("tap2")):
-                yield f"{second} {kind} of trafo {_name('trafo', index, row)}", "one tap changer of type Ratio, or none"
-
-
-def _same_names(net: PandapowerNet) -> Iterator[Refused]:
-    for table in ("bus", "line", "trafo", "switch"):
-        seen = set[tuple[str, str]]()
-        for index, row in _rows(net, table):
-            name = _name(table, index, row)
-            kind = str(row["type"]) if table == "switch" and row["type"] in TRANSFER_TYPES else ""
-            if (name, kind) in seen:
-                yield f"the name {name} twice among {table}", "names that tell elements apart"
-            seen.add((name, kind))

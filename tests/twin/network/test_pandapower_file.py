@@ -159,6 +159,26 @@ def without_resistance(net: Any) -> None:
     net.line.loc[1, "r_ohm_per_km"] = 0.0
 
 
+def loose_line(net: Any) -> None:
+    net.line.loc[1, "to_bus"] = 99
+
+
+def loose_grid(net: Any) -> None:
+    net.ext_grid["bus"] = 99
+
+
+def loose_breaker(net: Any) -> None:
+    net.switch.loc[0, "element"] = 99
+
+
+def without_column(net: Any) -> None:
+    net.line = net.line.drop(columns=["df", "parallel"])
+
+
+def without_tap_side(net: Any) -> None:
+    net.trafo = net.trafo.drop(columns=["tap_side"])
+
+
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
@@ -170,6 +190,11 @@ def without_resistance(net: Any) -> None:
         (conducting, "g_us_per_km 3 of line feeder"),
         (twins, "the name pcc_20kv twice among bus"),
         (moved_grid, "the external grid on"),
+        (loose_line, "line field_cable at to_bus 99"),
+        (loose_grid, "ext_grid pcc_110kv at bus 99"),
+        (loose_breaker, "switch q_feeder at line 99"),
+        (without_column, "a net without line.df, line.parallel"),
+        (without_tap_side, "transformers.t_substation.taps.side None"),
         (without_resistance, r"lines.field_cable.resistance_ohm_per_km 0.0"),
     ],
     ids=lambda value: value.__name__ if callable(value) else "",
