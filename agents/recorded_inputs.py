@@ -93,6 +93,7 @@ class RecordedNetwork:
         self._real, self._watch, self._tape = real, watch, tape
         self.buses, self.branches = real.buses, real.branches
         self.unserved_kw: Num = 0.0
+        self.failed: Mapping[int, str] = {}
 
     def at(self, now: datetime) -> None:
         """Told to the real one, step by step."""

@@ -39,6 +39,8 @@ class Simulated:
     run: Run
     books: Books
     interrupted: bool
+    failed: Mapping[int, str]
+    """Scenario → when and why it was given up; its numbers in the books mean nothing."""
 
 
 class Table(Protocol):
@@ -91,9 +93,9 @@ def simulate(
     several = [Scenario(seed=item) if isinstance(item, int) else item for item in scenarios]
     around = surroundings(site, site_path, grid, policy.rules, several)
     row_of = nothing if table is None else table.row_of
-    run = MachineRun(around, row_of) if as_machine_code else ObjectRun(around, row_of)
     done = 0
     try:
+        run = MachineRun(around, row_of) if as_machine_code else ObjectRun(around, row_of)
         with interruption() as interrupted, threadpool_limits(1, user_api="blas"):
             while done < grid.steps and not interrupted():
                 run.step()
@@ -103,11 +105,11 @@ def simulate(
                 if progress is not None:
                     progress(done)
     except PowerFlowError as error:
-        raise PowerFlowError(f"step {done} at {grid.at(done):%Y-%m-%d %H:%M} UTC: {error}") from error
+        raise PowerFlowError(f"step {done} at {error}") from error
     told = Run(
         site=site.name, policy=policy.name, start=grid.start, end=grid.at(done), step_s=grid.step_s, steps=done,
         scenarios=len(several), wall_s=stopwatch_s() - began_s,
     )  # fmt: skip
     memory = run.memory()
     books = Ledger(with_parameters(site, memory.parameters), tally=memory.tally).close()
-    return Simulated(run=told, books=books, interrupted=done < grid.steps)
+    return Simulated(run=told, books=books, interrupted=done < grid.steps, failed=dict(around.network.failed))

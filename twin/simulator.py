@@ -136,6 +136,7 @@ class SimulatedPlant:
         )
         self._move_to_now()
         if memory is None:
+            network.at(self.now)
             self._take(self._solve(self._walk(1.0)))
 
     def _take(self, flow: FlowResult) -> None:

@@ -6,12 +6,13 @@ which is nearly always, they are solved together by one `PowerFlow`; else positi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Protocol
 
 import numpy as np
 
+from twin.errors import PowerFlowError
 from twin.network.power_flow import FlowResult, PowerFlow
 from twin.network.switched_flow import SwitchedPowerFlow
 from twin.network.switching import NetworkState
@@ -29,6 +30,11 @@ class Network(Protocol):
 
     unserved_kw: Num
     """Of the flow solved last: consumption, less generation, at buses that no source reaches."""
+
+    @property
+    def failed(self) -> Mapping[int, str]:
+        """Scenario → when and why its flow had no solution. Its numbers mean nothing from then on."""
+        ...
 
     @property
     def buses(self) -> Sequence[str]: ...
@@ -65,11 +71,14 @@ class NetworkInMemory:
         self._instants = sorted({at for one in scenarios for item in one.outages for at in (item.start, item.end)})
         self._states: list[NetworkState] | None = None
         self.unserved_kw: Num = 0.0
-        if self._instants:
-            self.at(datetime.min.replace(tzinfo=self._instants[0].tzinfo))
+        self._failed: dict[int, str] = {}
+        self._bus_of = {name: device.bus for name, device in site.devices.items()}
+        self._goes_on = np.ones(len(scenarios))
+        self._now = datetime.min.replace(tzinfo=UTC)
 
     def at(self, now: datetime) -> None:
         """Outages begin and end here."""
+        self._now = now
         if not self._instants:
             return
         out = [[item for item in scenario.outages if item.start <= now < item.end] for scenario in self._scenarios]
@@ -81,9 +90,41 @@ class NetworkInMemory:
         return self._switched.normal.without(branches=elements - sources, sources=sources)
 
     def solve(self, p_kw: ByBus, q_kvar: ByBus) -> FlowResult:
+        """Of many scenarios, one without a solution is given up, and goes on without any load; see `failed`."""
         p_kw, q_kvar = self._laid_out(p_kw), self._laid_out(q_kvar)
+        if self._failed:
+            p_kw, q_kvar = p_kw * self._goes_on, q_kvar * self._goes_on
+        try:
+            return self._solve(p_kw, q_kvar)
+        except PowerFlowError as error:
+            if len(self._scenarios) == 1:
+                raise PowerFlowError(self._told(error)) from error
+        self._give_up(p_kw, q_kvar)
+        return self._solve(p_kw * self._goes_on, q_kvar * self._goes_on)
+
+    def _solve(self, p_kw: FloatArray, q_kvar: FloatArray) -> FlowResult:
         flow = self._solve_plainly(p_kw, q_kvar) if self._states is None and self._whole else None
         return self._solve_by_position(p_kw, q_kvar) if flow is None else flow
+
+    def _give_up(self, p_kw: FloatArray, q_kvar: FloatArray) -> None:
+        """Find out which scenarios have no solution, and why: each by itself."""
+        for scenario in np.flatnonzero(self._goes_on).tolist():
+            state = self._states[scenario] if self._states else None
+            steps = {name: float(np.broadcast_to(v, len(self._goes_on))[scenario]) for name, v in self._steps.items()}
+            try:
+                self._switched.solve(p_kw[:, scenario], q_kvar[:, scenario], state=state, tap_steps=steps)
+            except PowerFlowError as error:
+                self._failed[scenario], self._goes_on[scenario] = self._told(error), 0.0
+
+    def _told(self, error: PowerFlowError) -> str:
+        """When, where, and which devices stand there."""
+        strained = next((bus for bus in self.buses if f" {bus} with " in str(error)), None)
+        here = [name for name, bus in self._bus_of.items() if bus == strained]
+        return f"{self._now:%Y-%m-%d %H:%M} UTC: {error}" + (f" (there: {', '.join(here)})" if here else "")
+
+    @property
+    def failed(self) -> Mapping[int, str]:
+        return self._failed
 
     def solve_again(self, p_kw: ByBus, q_kvar: ByBus, changed: Flag, before: FlowResult) -> FlowResult:
         """What has not changed is found again within the tolerance."""

@@ -12,6 +12,7 @@ import pytest
 from agents.assemble import load
 from agents.simulation import simulate
 from tests.agents.test_machine import Rows, of_scenarios
+from twin.errors import PowerFlowError
 from twin.ledger import Books
 from twin.numeric import Num
 from twin.scenario import Outage, Scenario
@@ -88,3 +89,22 @@ def of_scenario(row: Mapping[str, Num], name: str, scenario: int) -> float:
 
 def sum_of_devices(row: Mapping[str, Num], scenario: int) -> float:
     return sum(of_scenario(row, name, scenario) for name in row if name.endswith(".p_kw"))
+
+
+def test_a_scenario_without_a_solution_is_given_up_and_stops_no_other() -> None:
+    """Chillers of a hundredth of their efficiency draw more than the cables can carry."""
+    scenarios = tuple(
+        Scenario(seed=seed, parameters={"chiller_plant.reference_cop": cop})
+        for seed, cop in ((1, 5.5), (2, 0.005), (3, 5.5))
+    )
+    loaded = load(CAMPUS)
+    done = simulate(loaded.site, CAMPUS, DAY, loaded.policy("rules"), scenarios)
+    alone = simulate(loaded.site, CAMPUS, DAY, loaded.policy("rules"), scenarios[2:])
+    third = [np.broadcast_to(value, (3,))[2] for value in of_scenarios(done.books)]
+    np.testing.assert_allclose(third, [float(value) for value in of_scenarios(alone.books)], rtol=1e-9, atol=1e-4)
+    assert list(done.failed) == [1]
+    assert done.failed[1].startswith("2025-07-15 10:00 UTC: no power flow solution")
+    assert "the most strained bus is cooling_480v" in done.failed[1]
+    assert done.failed[1].endswith("(there: chiller_plant, dry_coolers)")
+    with pytest.raises(PowerFlowError, match=r"step 0 at 2025-07-15 10:00 UTC: .* cooling_480v"):
+        simulate(loaded.site, CAMPUS, DAY, loaded.policy("rules"), scenarios[1:2])
