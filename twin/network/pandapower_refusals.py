@@ -86,9 +86,9 @@ def _dangling(net: PandapowerNet) -> Iterator[Refused]:
                     yield f"{table} {name_of(table, index, row)} at {column} {row[column]}", "the index of a bus"
     tables = {"b": "bus", "l": "line", "t": "trafo"}
     for index, row in rows(net, "switch"):
-        table = tables.get(row["et"])
-        if table is not None and row["element"] not in net[table].index:
-            yield f"switch {name_of('switch', index, row)} at {table} {row['element']}", f"the index of a {table}"
+        pointed = tables.get(row["et"])
+        if pointed is not None and row["element"] not in net[pointed].index:
+            yield f"switch {name_of('switch', index, row)} at {pointed} {row['element']}", f"the index of a {pointed}"
 
 
 def _foreign(net: PandapowerNet) -> Iterator[Refused]:
