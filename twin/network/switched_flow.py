@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -64,6 +65,7 @@ class SwitchedPowerFlow:
         self._changers = tap_changers(topology)
         self._held = {name: self.buses.index(held_bus(topology, name)) for name in self._changers}
         self._kept: dict[Position, PositionFlow] = {}
+        self._idle: dict[NetworkState, frozenset[str]] = {}
 
     def energised(self, state: NetworkState | None = None) -> Energised:
         """What is alive in `state`, the normal one unless told otherwise."""
@@ -125,7 +127,7 @@ class SwitchedPowerFlow:
 
     def _within(self, changer: str, v_pu: FloatArray, state: NetworkState) -> bool:
         on_load, held = self._changers[changer].on_load, v_pu[self._held[changer]]
-        if on_load is None or not self._moves(changer, state):
+        if on_load is None or changer in self._idle_in(state):
             return True
         return bool(on_load.min_v_pu <= held.min() and held.max() <= on_load.max_v_pu)
 
@@ -194,19 +196,29 @@ class SwitchedPowerFlow:
 
     def _wanted(self, case: Case) -> IntArray:
         wanted = case.steps.copy()
+        idle_in = {state: self._idle_in(state) for state in set(case.states)}
         for row, (name, taps) in enumerate(self._changers.items()):
-            free_in = {state: self._moves(name, state) for state in set(case.states)}
-            free = np.array([free_in[state] for state in case.states])
+            free = np.array([name not in idle_in[state] for state in case.states])
             v_pu = np.where(free, case.flow["v_pu"][self._held[name]], 0.0)
             wanted[row] = next_steps(taps, case.steps[row], v_pu)
         return wanted
 
-    def _moves(self, changer: str, state: NetworkState) -> bool:
-        """A transformer out of service, and one at whose held bus a source stands, has nothing to do."""
-        held = self.buses[self._held[changer]]
-        return changer not in state.branches_out and not any(
-            bus == held and name not in state.sources_out for name, bus in self.sources.items()
-        )
+    def _idle_in(self, state: NetworkState) -> frozenset[str]:
+        """Changers without a task: out of service, or at a bus whose voltage a source sets already.
+
+        A source that follows the voltage of another one in its island, as a battery on the grid does, sets none.
+        """
+        kept = self._idle.get(state)
+        if kept is None:
+            _make_room(self._idle)
+            energised = self.energised(state)
+            set_by_source = {island.slack for island in energised.islands}
+            kept = self._idle[state] = frozenset(
+                name
+                for name, held in self._held.items()
+                if name in state.branches_out or energised.node.get(self.buses[held]) in set_by_source
+            )
+        return kept
 
     def _solve_position(self, position: Position, case: Case, where: IntArray) -> None:
         try:
@@ -219,8 +231,7 @@ class SwitchedPowerFlow:
     def _flow_of(self, position: Position) -> PositionFlow:
         kept = self._kept.get(position)
         if kept is None:
-            if len(self._kept) >= MAX_KEPT:
-                del self._kept[next(iter(self._kept))]
+            _make_room(self._kept)
             state, steps = position
             topology = at_steps(self.topology, dict(zip(self._changers, steps, strict=True)))
             kept = self._kept[position] = PositionFlow(
@@ -231,6 +242,11 @@ class SwitchedPowerFlow:
 
 def _some(scenarios: IntArray) -> str:
     return ", ".join(map(str, scenarios.tolist()[:8])) + (" …" if len(scenarios) > 8 else "")
+
+
+def _make_room(kept: dict[Any, Any]) -> None:
+    if len(kept) >= MAX_KEPT:
+        del kept[next(iter(kept))]
 
 
 def _wide(values: FloatArray, count: int) -> FloatArray:

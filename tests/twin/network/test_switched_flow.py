@@ -126,6 +126,17 @@ def test_a_tap_changer_goes_on_from_where_it_stands() -> None:
     assert 0.985 <= far.v_pu[list(two_feeds().buses).index("hall_a")] <= 1.005
 
 
+def test_only_a_source_that_sets_the_voltage_leaves_a_tap_changer_nothing_to_do() -> None:
+    """A genset beside the held bus follows the grid; when the grid is lost it sets that voltage itself."""
+    flow = SwitchedPowerFlow(changing(), {"utility": "grid", "genset": "hall_a"})
+    p_kw, q_kvar = loads(1)
+    found = flow.solve(p_kw[:, 0], q_kvar[:, 0], state=[NORMAL, NORMAL.without(sources=["utility"])])
+    alone = SwitchedPowerFlow(changing(), "grid").solve(p_kw[:, 0], q_kvar[:, 0])
+    steps = np.asarray(found.tap_steps["t_a"])
+    assert steps[0] == alone.tap_steps["t_a"] != -2.0
+    assert steps[1] == -2.0
+
+
 def test_changers_that_hunt_are_left_where_they_are_and_said_to_hunt() -> None:
     unit = changing().transformers["t_a"]
     assert unit.taps is not None
