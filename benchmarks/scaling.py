@@ -3,12 +3,15 @@
     .venv/bin/python benchmarks/scaling.py [--only AXIS ...] [--repeats N] [--seconds S] [--plots FOLDER | --no-plots]
 
 Every point is a process of its own, which simulates the campus, or the campus with something added, for some seconds
-and at least a day. The first two steps, in which the simulation is recorded and translated, are set-up. Peak memory is
-the resident set of that process at its largest, with all libraries; what they alone take is told below each table.
+and at least a day. The first two steps, in which the simulation is recorded and translated, are set-up. Seconds are
+of a core, since other work on the machine takes none of those. Peak memory is the resident set of that process at its
+largest, with all libraries; what they alone take is told below each table.
 
-scenarios   campus, many side by side
-buses       campus, and radial feeders of ten buses each on its 20 kV bus, 100 m of cable between them, nothing on them
-devices     campus, and on its 20 kV bus as many small loads, PV systems and batteries, 300 kW of each kind in all
+scenarios    campus, many side by side
+buses        campus, and radial feeders of ten buses each on its 20 kV bus, 100 m of cable between them, idle;
+             a large network's power flow iterates over loaded buses only, so this tells what the others cost
+loaded_buses the same with a small load at each added bus, 300 kW in all: the network and its devices grow together
+devices      campus, and on its 20 kV bus as many small loads, PV systems and batteries, 300 kW of each kind in all
 
 Prints Markdown tables and draws them with matplotlib, in an environment of its own outside the repository.
 """
@@ -32,7 +35,6 @@ from environments import CACHE, NotToBeHadError, environment
 
 from agents.assemble import load
 from agents.simulation import simulate
-from twin.clock import stopwatch_s
 from twin.devices.battery import Battery
 from twin.devices.critical_load import CriticalLoad
 from twin.devices.pv import Pv
@@ -49,9 +51,11 @@ DAY_STEPS = 288
 """At least a day is simulated, so that what happens seldom, as a move of a tap changer, is in every figure."""
 POINTS: Mapping[str, Sequence[int]] = {
     "scenarios": (1, 4, 16, 64, 256, 1024),
-    "buses": (11, 25, 50, 100, 250, 500, 1000),
-    "devices": (14, 25, 50, 100, 200),
+    "buses": (0, 25, 50, 100, 250, 500, 1000),
+    "loaded_buses": (0, 25, 50, 100, 200, 400),
+    "devices": (0, 25, 50, 100, 200),
 }
+"""Wanted sizes; 0 stands for the campus as it is, and the table tells the size that it has."""
 FEEDER_BUSES = 10
 ADDED_KW = 300.0
 """Of each kind of added device, all together, so that the flow stays that of the campus."""
@@ -64,7 +68,7 @@ class Point:
 
     size: int
     steps_per_s: float
-    """Of one site: a step of all scenarios counts once for each."""
+    """Of one site, per second of a core: a step of all scenarios counts once for each."""
     set_up_s: float
     """From the loaded site to the end of the second step."""
     peak_mb: float
@@ -80,13 +84,21 @@ def with_buses(site: Site, count: int) -> Site:
     """The campus with idle feeders, `count` buses in all."""
     buses, lines = dict(site.network.buses), dict(site.network.lines)
     before = MAIN_BUS
-    for number in range(count - len(buses)):
+    for number in range(count - len(site.network.buses)):
         name = f"feeder_{number // FEEDER_BUSES}_{number % FEEDER_BUSES}"
         before = MAIN_BUS if number % FEEDER_BUSES == 0 else before
         buses[name] = Bus(rated_v=buses[MAIN_BUS].rated_v)
         lines[name] = replace(cable(), from_bus=before, to_bus=name)
         before = name
     return replace(site, network=replace(site.network, buses=buses, lines=lines))
+
+
+def with_loaded_buses(site: Site, count: int) -> Site:
+    """The campus with feeders, `count` buses in all, and a small load at each added bus."""
+    grown = with_buses(site, count)
+    added = [bus for bus in grown.network.buses if bus not in site.network.buses]
+    loads = {f"load_{bus}": CriticalLoad(bus=bus, mean_kw=ADDED_KW / len(added)) for bus in added}
+    return replace(grown, devices={**site.devices, **loads})
 
 
 def cable() -> Line:
@@ -99,7 +111,7 @@ def cable() -> Line:
 
 def with_devices(site: Site, count: int) -> Site:
     """The campus with small devices of three kinds in turns, `count` devices in all."""
-    added = count - len(site.devices)
+    added = max(count - len(site.devices), 0)
     share_kw = ADDED_KW * len(KINDS) / max(added, 1)
     kinds = itertools.islice(itertools.cycle(KINDS), added)
     devices = {f"added_{number}": kind(share_kw) for number, kind in enumerate(kinds)}
@@ -113,17 +125,31 @@ KINDS: Sequence[Callable[[float], CriticalLoad | Pv | Battery]] = (
 )
 
 
+GROW: Mapping[str, Callable[[Site, int], Site]] = {
+    "scenarios": lambda site, _: site,
+    "buses": with_buses,
+    "loaded_buses": with_loaded_buses,
+    "devices": with_devices,
+}
+SIZE: Mapping[str, Callable[[Site, int], int]] = {
+    "scenarios": lambda _, count: count,
+    "buses": lambda site, _: len(site.network.buses),
+    "loaded_buses": lambda site, _: len(site.network.buses),
+    "devices": lambda site, _: len(site.devices),
+}
+
+
 def measured(axis: str, size: int, seconds: float) -> Point:
     """Simulate for so many seconds after set-up, in this process."""
     libraries_mb, loaded = peak_mb(), load(CAMPUS)
-    site = {"buses": with_buses, "devices": with_devices}.get(axis, lambda site, _: site)(loaded.site, size)
+    site = GROW[axis](loaded.site, size)
     seeds = tuple(range(size if axis == "scenarios" else 1))
-    began_s = stopwatch_s()
+    began_s = cpu_s()
     ended_s: list[float] = []
     """When each step was over."""
 
     def stepped(steps: int) -> None:
-        ended_s.append(stopwatch_s())
+        ended_s.append(cpu_s())
         if steps > PREPARED + DAY_STEPS and ended_s[-1] - ended_s[PREPARED - 1] >= seconds:
             raise EnoughError
 
@@ -131,7 +157,7 @@ def measured(axis: str, size: int, seconds: float) -> Point:
         simulate(site, CAMPUS, GRID, loaded.policy("rules"), seeds, progress=stepped)
     prepared_s = ended_s[PREPARED - 1]
     return Point(
-        size=size,
+        size=SIZE[axis](site, size),
         steps_per_s=(len(ended_s) - PREPARED) * len(seeds) / (ended_s[-1] - prepared_s),
         set_up_s=prepared_s - began_s,
         peak_mb=peak_mb(),
@@ -141,6 +167,12 @@ def measured(axis: str, size: int, seconds: float) -> Point:
 
 def peak_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def cpu_s() -> float:
+    """Spent by this process, which does its steps on one core. Other work on the machine takes none of it."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
 
 
 def points(axis: str, options: argparse.Namespace) -> list[Point]:
@@ -168,7 +200,8 @@ def middle(several: Sequence[Point]) -> Point:
 
 
 def table(axis: str, seen: Sequence[Point]) -> Iterator[str]:
-    yield f"| {axis} | steps of a site per s | steps per s | set-up, s | peak memory, MB |"
+    name = axis.replace("_", " ")
+    yield f"| {name} | steps of a site per CPU s | steps per CPU s | set-up, CPU s | peak memory, MB |"
     yield "| ---: | ---: | ---: | ---: | ---: |"
     for point in seen:
         sites = point.size if axis == "scenarios" else 1
