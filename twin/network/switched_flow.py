@@ -207,6 +207,8 @@ class SwitchedPowerFlow:
         """Changers without a task: out of service, or at a bus whose voltage a source sets already.
 
         A source that follows the voltage of another one in its island, as a battery on the grid does, sets none.
+        Buses that a closed coupler joins are one node in this; pandapower's changer, which looks at its own bus
+        alone, would run to its last tap there without any effect.
         """
         kept = self._idle.get(state)
         if kept is None:
