@@ -218,7 +218,13 @@ def rounds(peer: Peer, case: Case, ours: Sequence[Runner], options: argparse.Nam
 
 def spread(values: Sequence[float]) -> str:
     """Median, smallest and largest."""
-    return f"{median(values):,.1f} ({min(values):,.1f} to {max(values):,.1f})"
+    middle, least, most = (ratio(value) for value in (median(values), min(values), max(values)))
+    return f"{middle} ({least} to {most})"
+
+
+def ratio(value: float) -> str:
+    """One decimal; two where the peer is the faster, for one would round too much away."""
+    return f"{value:,.1f}" if value >= 1.0 else f"{value:.2f}"
 
 
 def row(name: str, content: Content, seen: Sequence[Round]) -> str:
