@@ -17,7 +17,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from agents.terminal import hidden_progress, live_screen, progress_bar, report, served_devices
+from agents.terminal import hidden_progress, live_screen, report, served_devices
 from twin.errors import GridhelmError, InputError, LinkError, Problem, RecordError
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
@@ -70,33 +70,37 @@ def simulate(
     step_s: Annotated[float, typer.Option("--step", min=1.0, help="Seconds of one step.")] = 300.0,
     policy: Annotated[PolicyName, typer.Option(help="What steers the site.")] = PolicyName.RULES,
     scenarios: Annotated[int, typer.Option(min=1, help="Scenarios side by side, seeds SEED, SEED + 1 …")] = 1,
+    plan: Annotated[Path | None, typer.Option(help="Scenarios from a file: seeds, parameters, outages.")] = None,
     seed: Seed = 0,
+    processes: Annotated[int, typer.Option(min=1, help="Processes that share the scenarios.")] = 1,
+    batch: Annotated[int | None, typer.Option(min=1, help="Scenarios side by side in one process.")] = None,
     json_path: JsonPath = None,
-    out: Annotated[Path | None, typer.Option(help="Directory for steps.parquet and scenarios.parquet.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for Parquet files; the same command goes on there.")] = None,
+    every_s: Annotated[
+        float | None, typer.Option("--every", help="Seconds in a row of the step table; 0: none.")
+    ] = None,
+    restart: Annotated[bool, typer.Option("--restart", help="Delete what an earlier run left in the folder.")] = False,
 ) -> None:
-    """Run a policy on the twin as fast as it goes."""
+    """Run a policy on the twin as fast as it goes, for one or many scenarios."""
     from agents.assemble import load
-    from agents.results import by_scenario, summary
-    from agents.simulation import simulate as run_simulation
-    from agents.step_table import StepTable, write_rows
+    from agents.scenario_plan import planned_seeds, read_plan
+    from agents.step_table import steps_in
+    from agents.sweep import Sweep
+    from agents.sweep_report import run_and_report
     from twin.timegrid import TimeGrid
 
-    loaded = load(site_path)
-    grid = TimeGrid(start=instant(start, "--start"), step_s=step_s, steps=round(days * 86400 / step_s))
-    if out is not None:
-        out.mkdir(parents=True, exist_ok=True)
-    table = StepTable(out / "steps.parquet", scenarios) if out is not None else None
-    with progress_bar("simulating", grid.steps) as progress:
-        done = run_simulation(
-            loaded.site, site_path, grid, loaded.policy(policy.value), range(seed, seed + scenarios),
-            table=table, progress=progress,
-        )  # fmt: skip
-    result = summary(done.run, done.books)
-    if out is not None and table is not None:
-        table.close()
-        write_rows(out / "scenarios.parquet", by_scenario(done.books, scenarios))
-    report(result, json_path)
-    raise typer.Exit(130 if done.interrupted else 0)
+    site = load(site_path).site
+    sweep = Sweep(
+        site_path=site_path,
+        policy=policy.value,
+        grid=TimeGrid(start=instant(start, "--start"), step_s=step_s, steps=round(days * 86400 / step_s)),
+        scenarios=planned_seeds(range(seed, seed + scenarios)) if plan is None else read_plan(plan, site),
+        out=out,
+        every=0 if every_s == 0 else steps_in(every_s or step_s, step_s),
+        batch=batch,
+        processes=processes,
+    )
+    raise typer.Exit(run_and_report(site, sweep, json_path, restart=restart))
 
 
 @app.command()

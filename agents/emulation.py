@@ -14,6 +14,7 @@ from agents.interruption import interruption
 from agents.results import Run, summary
 from twin.clock import Clock, stopwatch_s
 from twin.emulator import Emulator
+from twin.numeric import first
 from twin.site import Site
 from twin.timegrid import TimeGrid, floor_to
 
@@ -83,4 +84,4 @@ class PipedEmulation:
             steps=round((now - grid.start).total_seconds() / grid.step_s), scenarios=1,
             wall_s=stopwatch_s() - self._began_s,
         )  # fmt: skip
-        return summary(run, books) | {"longest_import_excess_steps": books.longest_import_excess_steps}
+        return summary(run, books) | {"longest_import_excess_steps": int(first(books.longest_import_excess_steps))}

@@ -1,8 +1,8 @@
-"""The summary of a run: what `--json` holds, the same keys for every kind of run."""
+"""What a run amounts to, as plain data for people, files and scripts; the same for every kind of run."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,7 +10,16 @@ from typing import Any
 import numpy as np
 
 from twin.ledger import ENERGY, Books
-from twin.numeric import Num
+from twin.numeric import FloatArray, Num
+
+PLAIN = (
+    "peak_import_kw", "energy_cost", "demand_cost", "fuel_cost", "carbon_kg", "pue", "wue_l_per_kwh",
+    "min_soc", "max_soc", "equivalent_full_cycles", "delivered_gpu_h", "deferred_gpu_h", "missed_deadlines",
+    "max_balance_residual_kw", "longest_import_excess_steps",
+)  # fmt: skip
+"""Numbers of the books that are columns of their own name."""
+SPREAD = ("energy_cost", "demand_cost", "peak_import_kw", "carbon_kg", "pue")
+QUANTILES = {"p10": 0.1, "p50": 0.5, "p90": 0.9}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,24 +70,39 @@ def summary(run: Run, books: Books) -> dict[str, Any]:
             "missed_deadlines": mean(books.missed_deadlines),
         },
         "violations": {kind: mean(count) for kind, count in sorted(books.violations.items())},
-        "balance_residual_kw_max": books.max_balance_residual_kw,
+        "balance_residual_kw_max": float(np.max(books.max_balance_residual_kw)),
         "scenarios": run.scenarios,
         "wall_s": round(run.wall_s, 3),
     }
 
 
-def by_scenario(books: Books, scenarios: int) -> list[dict[str, float]]:
-    """One flat row per scenario, for a table file."""
-    columns = _columns(books)
-    spread = {name: np.broadcast_to(np.asarray(value, dtype=float), (scenarios,)) for name, value in columns.items()}
-    return [{"scenario": k} | {name: float(value[k]) for name, value in spread.items()} for k in range(scenarios)]
+def spread(books: Books) -> dict[str, dict[str, float]]:
+    """How far the scenarios lie apart: quantiles of what matters most."""
+    return {
+        name: {label: float(np.quantile(getattr(books, name), share)) for label, share in QUANTILES.items()}
+        for name in SPREAD
+    }
 
 
-def _columns(books: Books) -> Mapping[str, Num]:
+def columns_of(books: Books, scenarios: int) -> dict[str, FloatArray]:
+    """The books as a table, one row for each scenario; `books_of` reads it back."""
     energy = {f"{name}_kwh": books.energy_kwh[name] for name in ENERGY}
     violations = {f"violations_{kind}_count": count for kind, count in books.violations.items()}
-    plain = (
-        "peak_import_kw", "energy_cost", "demand_cost", "fuel_cost", "carbon_kg", "pue", "wue_l_per_kwh",
-        "min_soc", "max_soc", "equivalent_full_cycles", "delivered_gpu_h", "deferred_gpu_h", "missed_deadlines",
-    )  # fmt: skip
-    return {**energy, **{name: getattr(books, name) for name in plain}, **violations}
+    named = {**energy, **{name: getattr(books, name) for name in PLAIN}, **violations}
+    return {name: np.array(np.broadcast_to(value, (scenarios,)), dtype=np.float64) for name, value in named.items()}
+
+
+def books_of(columns: Mapping[str, FloatArray], currency: str) -> Books:
+    """Books over all rows of such a table, or of several such tables together."""
+    kinds = [name for name in columns if name.startswith("violations_")]
+    return Books(
+        energy_kwh={name: columns[f"{name}_kwh"] for name in ENERGY},
+        violations={name.removeprefix("violations_").removesuffix("_count"): columns[name] for name in kinds},
+        currency=currency,
+        **{name: columns[name] for name in PLAIN},
+    )
+
+
+def joined(tables: Sequence[Mapping[str, FloatArray]]) -> dict[str, FloatArray]:
+    """Several tables of the same columns, one below the other."""
+    return {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}

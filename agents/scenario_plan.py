@@ -25,9 +25,9 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from twin.devices.base import STRICT
 from twin.errors import InputError, Problem
+from twin.network.checks import one_of
 from twin.scenario import Outage, Scenario
 from twin.site import Site
-from twin.network.checks import one_of
 from twin.yaml_file import Document, read_yaml
 
 

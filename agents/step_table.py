@@ -1,61 +1,100 @@
-"""The steps of a simulation as a Parquet file, written in batches so that memory stays bounded."""
+"""The steps of a simulation as a Parquet file, written block by block so that memory stays bounded."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from agents.step_row import step_row
-from twin.numeric import Num
+from twin.numeric import FloatArray, Num
 from twin.simulator import PlantStep
 
-BATCH_ROWS = 20_000
+BLOCK_NUMBERS = 4_000_000
+"""Kept before they are written: 32 MB."""
 
 
 class StepTable:
-    """Columns: `at`, `scenario`, `import_kw`, `losses_kw`, and for each device `<device>.p_kw` and its points."""
+    """Columns: `at`, `scenario`, `import_kw`, `losses_kw`, `unserved_kw`, and for each device `<device>.p_kw` and its
+    points. With `every` steps in a row, each row holds their means, and `at` is when the first of them begins.
 
-    def __init__(self, path: Path, scenarios: int) -> None:
-        self._path, self._scenarios = path, scenarios
-        self._rows: dict[str, list[Any]] = {}
+    It is written beside its place and put there when it is complete.
+    """
+
+    def __init__(self, path: Path, scenarios: Sequence[int], every: int = 1) -> None:
+        self._path, self._scenarios, self._every = path, np.asarray(scenarios, dtype=np.int32), every
+        self._names: tuple[str, ...] = ()
+        self._block: FloatArray = np.empty((0, 0, 0))
+        self._at: list[datetime] = []
+        self._summed = 0
         self._writer: pq.ParquetWriter | None = None
 
     def row_of(self, step: PlantStep) -> Mapping[str, Num]:
         return step_row(step)
 
     def add(self, at: datetime, row: Mapping[str, Num]) -> None:
-        """Append one step, a row for each scenario."""
-        self._append("at", [at] * self._scenarios)
-        self._append("scenario", range(self._scenarios))
-        for key, value in row.items():
-            self._append(key, np.broadcast_to(value, (self._scenarios,)).tolist())
-        if len(self._rows["at"]) >= BATCH_ROWS:
+        """Take in one step of all scenarios."""
+        if not self._names:
+            self._names = tuple(row)
+            width = len(self._names) * len(self._scenarios)
+            self._block = np.zeros((max(BLOCK_NUMBERS // width, 1), len(self._names), len(self._scenarios)))
+        if self._summed == 0:
+            self._at.append(at)
+        into = self._block[len(self._at) - 1]
+        for place, name in enumerate(self._names):
+            into[place] += row[name]
+        self._summed += 1
+        if self._summed == self._every:
+            self._close_row()
+
+    def _close_row(self) -> None:
+        self._block[len(self._at) - 1] /= self._summed
+        self._summed = 0
+        if len(self._at) == len(self._block):
             self._flush()
 
-    def _append(self, column: str, values: Sequence[Any]) -> None:
-        self._rows.setdefault(column, []).extend(values)
-
     def _flush(self) -> None:
-        batch = pa.table(self._rows)
+        rows, count = len(self._at), len(self._scenarios)
+        columns = {
+            "at": pa.array(np.repeat(np.array(self._at, dtype=object), count), pa.timestamp("us", tz="UTC")),
+            "scenario": np.tile(self._scenarios, rows),
+        }
+        columns |= {name: self._block[:rows, place].ravel() for place, name in enumerate(self._names)}
+        batch = pa.table(columns)
         if self._writer is None:
-            self._writer = pq.ParquetWriter(self._path, batch.schema)
+            self._writer = pq.ParquetWriter(_unfinished(self._path), batch.schema)
         self._writer.write_table(batch)
-        self._rows = {}
+        self._block[:rows] = 0.0
+        self._at.clear()
 
-    def close(self) -> None:
-        """Write what is left and finish the file."""
-        if self._rows:
+    def close(self, *, keep: bool = True) -> None:
+        """Write what is left and put the file in its place, or leave nothing behind."""
+        if self._summed:
+            self._close_row()
+        if self._at:
             self._flush()
         if self._writer is not None:
             self._writer.close()
+            if keep:
+                _unfinished(self._path).replace(self._path)
+            else:
+                _unfinished(self._path).unlink()
 
 
-def write_rows(path: Path, rows: list[dict[str, float]]) -> None:
-    """A small table as Parquet."""
-    pq.write_table(pa.Table.from_pylist(rows), path)
+def steps_in(every_s: float, step_s: float) -> int:
+    """How many steps make one row."""
+    return max(round(timedelta(seconds=every_s) / timedelta(seconds=step_s)), 1)
+
+
+def write_columns(path: Path, columns: Mapping[str, Sequence[object] | FloatArray]) -> None:
+    """A small table as Parquet, whole or not at all."""
+    pq.write_table(pa.table(dict(columns)), _unfinished(path))
+    _unfinished(path).replace(path)
+
+
+def _unfinished(path: Path) -> Path:
+    return path.with_name(f".{path.name}.part")

@@ -28,15 +28,15 @@ REFRESH_S = 0.1
 
 
 @contextmanager
-def progress_bar(what: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A bar on standard error with the time left; yields what to call with the number of steps done."""
+def progress_bar(what: str, total: int) -> Iterator[Callable[[int, int], None]]:
+    """A bar on standard error with the time left; yields what to call with how much is done, and of how much."""
     columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task, drawn_s = progress.add_task(what, total=total), [0.0]
 
-        def show(done: int) -> None:
-            if stopwatch_s() - drawn_s[0] > REFRESH_S or done == total:
-                progress.update(task, completed=done)
+        def show(done: int, of: int) -> None:
+            if stopwatch_s() - drawn_s[0] > REFRESH_S or done == of:
+                progress.update(task, completed=done, total=of)
                 drawn_s[0] = stopwatch_s()
 
         yield show
@@ -46,7 +46,7 @@ def progress_bar(what: str, total: int) -> Iterator[Callable[[int], None]]:
 def hidden_progress(grid: TimeGrid) -> Iterator[Callable[[Cycle], None]]:
     """A progress bar in place of the live view."""
     with progress_bar("running", grid.steps - 1) as show:
-        yield lambda cycle: show(round((cycle.now - grid.start).total_seconds() / grid.step_s))
+        yield lambda cycle: show(round((cycle.now - grid.start).total_seconds() / grid.step_s), grid.steps - 1)
 
 
 @contextmanager
@@ -89,6 +89,8 @@ def number(value: Any) -> str:
     """A number with as many digits as a person wants to read."""
     if isinstance(value, float):
         return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+    if isinstance(value, Mapping):
+        return " · ".join(number(item) for item in value.values())
     return str(value)
 
 

@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-import numpy as np
-
 from twin import demand_interval
 from twin.devices.base import Account, Device
 from twin.devices.battery import Battery
@@ -67,8 +65,9 @@ class Books:
     """Jobs whose work was not done at their deadline."""
     violations: Mapping[str, Num]
     """Kind → number of steps."""
-    max_balance_residual_kw: float
-    longest_import_excess_steps: int
+    max_balance_residual_kw: Num
+    """Largest of any step."""
+    longest_import_excess_steps: Num
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -234,8 +233,8 @@ class Ledger:
             deferred_gpu_h=sums["deferred_gpu_h"],
             missed_deadlines=sums["missed_jobs"],
             violations=dict(tally.violations),
-            max_balance_residual_kw=float(np.max(tally.residual_kw)),
-            longest_import_excess_steps=int(np.max(tally.longest_import_excess_steps)),
+            max_balance_residual_kw=tally.residual_kw,
+            longest_import_excess_steps=tally.longest_import_excess_steps,
         )
 
     def _capacity_kwh(self) -> float:

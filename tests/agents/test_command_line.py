@@ -53,7 +53,22 @@ def test_a_simulation_writes_its_summary_and_its_steps(monkeypatch: pytest.Monke
     assert result["gpu"].keys() == {"delivered_gpu_h", "deferred_gpu_h", "missed_deadlines"}
     assert (result["steps"], result["scenarios"], result["policy"]) == (72, 3, "rules")
     assert result["balance_residual_kw_max"] <= 1e-6 * result["peak_import_kw"]
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["scenarios.parquet", "steps.parquet"]
+    left = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert left == ["manifest.json", "scenarios", "scenarios.parquet", "steps"]
+
+
+def test_a_plan_of_scenarios_is_run_and_a_wrong_one_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    plan = tmp_path / "plan.yaml"
+    plan.write_text("vary:\n  battery.capacity_kwh: [50, 200]\n", encoding="utf-8")
+    words = ("simulate", EDGE, "--days", 0.1, "--plan", plan, "--json", tmp_path / "run.json")
+    assert run(monkeypatch, *words) == 0
+    result = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))
+    assert (result["scenarios"], set(result["p10_p50_p90"]["pue"])) == (2, {"p10", "p50", "p90"})
+    plan.write_text("vary:\n  battery.capacity_kw: [50, 200]\n", encoding="utf-8")
+    assert run(monkeypatch, *words) == 2
+    assert "plan.yaml:2: vary.battery.capacity_kw: found 'capacity_kw'" in said(capsys)
 
 
 def test_one_seed_gives_one_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

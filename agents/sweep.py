@@ -1,0 +1,222 @@
+"""Many scenarios of a site: in batches, over processes, resumable.
+
+A sweep's folder holds `manifest.json` (the question), `steps/` (a Parquet dataset, a row for each step and scenario),
+`scenarios/` (one for each scenario) and, when all is done, `scenarios.parquet`. A batch is done where its part of
+`scenarios/` is; each file is written beside its place and put there when complete. The same question asked again
+goes on where it ended.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from agents.interruption import interruption
+from agents.results import joined
+from agents.scenario_plan import PlannedScenario
+from agents.step_table import write_columns
+from agents.sweep_batch import Batch, BatchResult, read_batch
+from agents.sweep_workers import Finished, Lost, Told, done, work_off
+from twin.errors import InputError, Problem
+from twin.numeric import FloatArray
+from twin.timegrid import TimeGrid
+
+MOST_SIDE_BY_SIDE = 256
+"""Scenarios in one batch unless told otherwise: more gain little, and take more memory."""
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sweep:
+    """A question: which site, which policy, when, and which scenarios."""
+
+    site_path: Path
+    policy: str
+    grid: TimeGrid
+    scenarios: Sequence[PlannedScenario]
+    out: Path | None = None
+    every: int = 0
+    """Steps in one row of the step table; 0: there is none."""
+    batch: int | None = None
+    """Scenarios side by side in one process."""
+    processes: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepResult:
+    """What came of it."""
+
+    columns: Mapping[str, FloatArray]
+    """A row for each scenario that was run to its end."""
+    failed: Mapping[int, str]
+    """Scenario → when and why it was given up."""
+    lost: Sequence[str]
+    """Batches whose process died, in words."""
+    interrupted: bool
+    steps: int
+    """How far all of them got."""
+
+
+class _Heard:
+    """What batches told so far."""
+
+    def __init__(self, results: dict[int, BatchResult], todo: int, progress: Callable[[int, int], None]) -> None:
+        self.results, self._todo, self._progress = results, todo, progress
+        self.lost: list[str] = []
+        self.interrupted = False
+        self._done = 0
+
+    def __call__(self, word: Told | Finished | Lost) -> None:
+        """Raises what a batch raised."""
+        if isinstance(word, Told):
+            self._done += word.steps
+            self._progress(self._done, self._todo)
+        elif isinstance(word, Lost):
+            self.lost.append(f"batch {word.batch.number} ({_numbers(word.batch)}): {word.why}")
+        elif word.error is not None:
+            raise word.error
+        elif word.result is not None:
+            self.results[word.batch.number] = word.result
+            self.interrupted = self.interrupted or word.result.steps < word.batch.grid.steps
+
+
+def run_sweep(sweep: Sweep, progress: Callable[[int, int], None], *, restart: bool = False) -> SweepResult:
+    """Run what is not done yet. `progress` is told scenario-steps done and to do. Raises `InputError`."""
+    batches = _batches(sweep, _asked(sweep, restart=restart))
+    results = {batch.number: read_batch(batch) for batch in batches if _is_done(batch)}
+    left = [batch for batch in batches if batch.number not in results]
+    heard = _Heard(results, sum(len(batch.scenarios) for batch in left) * sweep.grid.steps, progress)
+    if sweep.processes == 1:
+        for batch in left:
+            if not heard.interrupted:
+                heard(done(batch, heard))
+    else:
+        with interruption() as interrupted:
+            for word in work_off(left, sweep.processes, interrupted):
+                heard(word)
+            heard.interrupted = heard.interrupted or interrupted()
+    if sweep.out is not None and not heard.interrupted and not heard.lost:
+        _write_whole(sweep.out, [results[batch.number] for batch in batches])
+    return _summed([results[number] for number in sorted(results)], heard)
+
+
+def _numbers(batch: Batch) -> str:
+    return f"scenarios {batch.numbers[0]} to {batch.numbers[-1]}"
+
+
+def _is_done(batch: Batch) -> bool:
+    return batch.out is not None and batch.scenarios_file.exists()
+
+
+def _batches(sweep: Sweep, size: int) -> list[Batch]:
+    return [
+        Batch(
+            number=number,
+            site_path=sweep.site_path,
+            policy=sweep.policy,
+            grid=sweep.grid,
+            first=first,
+            scenarios=sweep.scenarios[first : first + size],
+            out=sweep.out,
+            every=sweep.every,
+        )
+        for number, first in enumerate(range(0, len(sweep.scenarios), size))
+    ]
+
+
+def _size(sweep: Sweep) -> int:
+    return sweep.batch or min(math.ceil(len(sweep.scenarios) / sweep.processes), MOST_SIDE_BY_SIDE)
+
+
+def _question(sweep: Sweep) -> dict[str, Any]:
+    labels = json.dumps([[dict(one.label), repr(one.scenario.outages)] for one in sweep.scenarios])
+    return {
+        "site": sweep.site_path.name,
+        "site_sha256": hashlib.sha256(sweep.site_path.read_bytes()).hexdigest(),
+        "policy": sweep.policy,
+        "start": sweep.grid.start.isoformat(),
+        "step_s": sweep.grid.step_s,
+        "steps": sweep.grid.steps,
+        "scenarios": len(sweep.scenarios),
+        "scenarios_sha256": hashlib.sha256(labels.encode()).hexdigest(),
+        "steps_in_a_row": sweep.every,
+        "version": version("gridhelm"),
+    }
+
+
+def _asked(sweep: Sweep, *, restart: bool) -> int:
+    """Keep the question in the folder, or find the same one there; the size of its batches."""
+    if sweep.out is None:
+        return _size(sweep)
+    path, question = sweep.out / MANIFEST, _question(sweep)
+    if restart:
+        _clear(sweep.out)
+    if path.exists():
+        return _same(path, question, sweep.batch)
+    for folder in ("steps", "scenarios"):
+        (sweep.out / folder).mkdir(parents=True, exist_ok=True)
+    size = _size(sweep)
+    _replace(path, json.dumps(question | {"batch": size}, indent=2) + "\n")
+    return size
+
+
+def _same(path: Path, question: Mapping[str, Any], batch: int | None) -> int:
+    kept = json.loads(path.read_text(encoding="utf-8"))
+    wanted = dict(question) | ({} if batch is None else {"batch": batch})
+    different = [
+        f"{name} {kept.get(name)!r}, not {value!r}" for name, value in wanted.items() if kept.get(name) != value
+    ]
+    if different:
+        expected = "the same question, to go on with it; another folder; or --restart, which deletes what is there"
+        raise InputError(Problem(file=str(path), line=None, path="", found="; ".join(different), expected=expected))
+    return int(kept["batch"])
+
+
+def _clear(out: Path) -> None:
+    """What a sweep leaves, and nothing else."""
+    for folder in ("steps", "scenarios"):
+        shutil.rmtree(out / folder, ignore_errors=True)
+    for name in (MANIFEST, "scenarios.parquet"):
+        (out / name).unlink(missing_ok=True)
+
+
+def _replace(path: Path, text: str) -> None:
+    beside = path.with_name(f".{path.name}.part")
+    beside.write_text(text, encoding="utf-8")
+    beside.replace(path)
+
+
+def _write_whole(out: Path, results: Sequence[BatchResult]) -> None:
+    names = dict.fromkeys(name for result in results for name in result.columns)
+    whole: dict[str, Any] = {
+        name: [value for result in results for value in result.labels[name]] for name in results[0].labels
+    }
+    for name in names:
+        whole[name] = np.concatenate([result.columns.get(name, _no_numbers(result)) for result in results])
+    write_columns(out / "scenarios.parquet", whole)
+
+
+def _no_numbers(result: BatchResult) -> FloatArray:
+    return np.full(len(result.labels["scenario"]), np.nan)
+
+
+def _summed(results: Sequence[BatchResult], heard: _Heard) -> SweepResult:
+    whole = [result for result in results if result.columns]
+    columns = joined([result.columns for result in whole]) if whole else {}
+    good = np.array([not why for result in whole for why in result.labels["failed"]], dtype=bool)
+    return SweepResult(
+        columns={name: values[good] for name, values in columns.items()},
+        failed={number: why for result in results for number, why in result.failed.items()},
+        lost=heard.lost,
+        interrupted=heard.interrupted,
+        steps=min((result.steps for result in results), default=0),
+    )
