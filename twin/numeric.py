@@ -80,7 +80,7 @@ def any_true(flag: Flag) -> bool:
     """Whether `flag` holds in at least one scenario; of what is recorded: whether it may."""
     if type(flag) is bool:
         return flag
-    return symbolic(flag) or bool(np.any(flag))
+    return bool(flag.any()) if isinstance(flag, np.ndarray) else symbolic(flag) or bool(flag)
 
 
 def all_true(flag: Flag) -> bool:

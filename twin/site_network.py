@@ -151,7 +151,7 @@ class NetworkInMemory:
         """Whether no tap changer wants to move."""
         for name, taps in self._changers.items():
             held_pu, on_load = v_pu[self._held[name]], taps.on_load
-            if on_load is None or (held_pu.min() >= on_load.min_v_pu and held_pu.max() <= on_load.max_v_pu):
+            if on_load is None or _within(held_pu, on_load.min_v_pu, on_load.max_v_pu):
                 continue
             steps = np.asarray(self._steps[name], dtype=np.intp)
             if (next_steps(taps, steps, held_pu) != steps).any():
@@ -183,6 +183,12 @@ def _is_whole(switched: SwitchedPowerFlow) -> bool:
         return False
     island = energised.islands[0].topology
     return tuple(island.buses) == switched.buses and island.branches == switched.branches
+
+
+def _within(value: FloatArray | np.float64, low: float, high: float) -> bool:
+    if isinstance(value, np.ndarray):
+        return bool(value.min() >= low and value.max() <= high)
+    return bool(low <= value <= high)
 
 
 def _one_if_equal(value: Num) -> Num:
