@@ -89,18 +89,19 @@ def simulate(
     from agents.sweep_report import run_and_report
     from twin.timegrid import TimeGrid
 
-    site = load(site_path).site
+    loaded = load(site_path)
     sweep = Sweep(
         site_path=site_path,
+        loaded=loaded,
         policy=policy.value,
         grid=TimeGrid(start=instant(start, "--start"), step_s=step_s, steps=round(days * 86400 / step_s)),
-        scenarios=planned_seeds(range(seed, seed + scenarios)) if plan is None else read_plan(plan, site),
+        scenarios=planned_seeds(range(seed, seed + scenarios)) if plan is None else read_plan(plan, loaded.site),
         out=out,
         every=0 if every_s == 0 else steps_in(every_s or step_s, step_s),
         batch=batch,
         processes=processes,
     )
-    raise typer.Exit(run_and_report(site, sweep, json_path, restart=restart))
+    raise typer.Exit(run_and_report(loaded.site, sweep, json_path, restart=restart))
 
 
 @app.command()

@@ -57,16 +57,18 @@ def load(path: Path) -> LoadedSite:
 
 def link_problems(site: Site, document: Document) -> Iterator[Problem]:
     """What is wrong with the register maps, and what the twin needs of a device that its link does not show."""
+    read: dict[str, RegisterMap] = {}
     for name, link in site.telemetry.links.items():
         keys, device = ("telemetry", "links", name), site.devices.get(link.device)
         if isinstance(link, MqttLink):
             yield from _points_missing(device, link.points, document, (*keys, "points"))
             continue
         try:
-            registers = load_map(link.map, document.path)
+            registers = read.get(link.map) or load_map(link.map, document.path)
         except InputError as error:
             yield from (_placed(problem, document, (*keys, "map")) for problem in error.problems)
             continue
+        read[link.map] = registers
         yield from _points_missing(device, registers.points, document, (*keys, "map"))
         yield from _foreign_setpoint(device, registers, document, (*keys, "map"))
 

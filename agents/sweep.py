@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from agents.assemble import LoadedSite
 from agents.interruption import interruption
 from agents.results import joined
 from agents.scenario_plan import PlannedScenario
@@ -49,6 +50,8 @@ class Sweep:
     batch: int | None = None
     """Scenarios side by side in one process."""
     processes: int = 1
+    loaded: LoadedSite | None = None
+    """The site, where it has been read already."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +101,7 @@ def run_sweep(sweep: Sweep, progress: Callable[[int, int], None], *, restart: bo
     if sweep.processes == 1:
         for batch in left:
             if not heard.interrupted:
-                heard(done(batch, heard))
+                heard(done(batch, heard, sweep.loaded))
     else:
         with interruption() as interrupted:
             for word in work_off(left, sweep.processes, interrupted):

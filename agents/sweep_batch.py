@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
-from agents.assemble import load
+from agents.assemble import LoadedSite, load
 from agents.results import columns_of
 from agents.scenario_plan import PlannedScenario
 from agents.simulation import simulate
@@ -70,9 +70,9 @@ class BatchResult:
         return {int(number): str(why) for number, why in words if why}
 
 
-def run_batch(batch: Batch, progress: Callable[[int], None]) -> BatchResult:
-    """Run it and write its files; of one that is interrupted no file is left."""
-    loaded = load(batch.site_path)
+def run_batch(batch: Batch, progress: Callable[[int], None], loaded: LoadedSite | None = None) -> BatchResult:
+    """Run it and write its files; of one that is interrupted no file is left. The site is read unless it is given."""
+    loaded = loaded or load(batch.site_path)
     scenarios = [planned.scenario for planned in batch.scenarios]
     table = StepTable(batch.steps_file, batch.numbers, batch.every) if batch.out and batch.every else None
     try:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
+from agents.assemble import LoadedSite
 from agents.sweep_batch import Batch, BatchResult, run_batch
 from twin.clock import stopwatch_s
 from twin.errors import GridhelmError
@@ -118,7 +119,7 @@ def _work(link: Connection[Any, Any]) -> None:
         link.send(done(batch, link.send))
 
 
-def done(batch: Batch, tell: Callable[[Told], None]) -> Finished:
+def done(batch: Batch, tell: Callable[[Told], None], loaded: LoadedSite | None = None) -> Finished:
     """Work a batch off, telling how it goes ten times a second."""
     told_steps, told_s = 0, stopwatch_s()
 
@@ -129,6 +130,6 @@ def done(batch: Batch, tell: Callable[[Told], None]) -> Finished:
             told_steps, told_s = steps, stopwatch_s()
 
     try:
-        return Finished(batch, run_batch(batch, progress))
+        return Finished(batch, run_batch(batch, progress, loaded))
     except GridhelmError as error:
         return Finished(batch, error=error)
