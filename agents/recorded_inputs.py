@@ -91,20 +91,24 @@ class RecordedNetwork:
 
     def __init__(self, real: Network, watch: Watch, tape: Tape) -> None:
         self._real, self._watch, self._tape = real, watch, tape
-        self.buses, self.branches = real.buses, real.branches
+        self.buses, self.branches, self.by_voltage = real.buses, real.branches, real.by_voltage
         self.unserved_kw: Num = 0.0
         self.failed: Mapping[int, str] = {}
 
     def at(self, now: datetime) -> None:
         """Told to the real one, step by step."""
 
-    def solve(self, p_kw: ByBus, q_kvar: ByBus) -> RecordedFlow:
-        return self._result(self._tape.call(self._solve, [*p_kw, *q_kvar], len(FLOW_NUMBERS) + len(KINDS)))
+    def solve(self, p_kw: ByBus, q_kvar: ByBus, available_kvar: ByBus) -> RecordedFlow:
+        given = [*p_kw, *q_kvar, *available_kvar]
+        return self._result(self._tape.call(self._solve, given, len(FLOW_NUMBERS) + len(KINDS)))
 
-    def solve_again(self, p_kw: ByBus, q_kvar: ByBus, changed: Flag, before: FlowResult) -> RecordedFlow:
+    def solve_again(
+        self, p_kw: ByBus, q_kvar: ByBus, available_kvar: ByBus, changed: Flag, before: FlowResult
+    ) -> RecordedFlow:
         last = cast(RecordedFlow, before)
         known = [last.slack_p_kw, last.slack_q_kvar, last.losses_kw, self.unserved_kw, *last.counts.values()]
-        return self._result(self._tape.call(self._solve_again, [changed, *known, *p_kw, *q_kvar], len(known)))
+        given = [changed, *known, *p_kw, *q_kvar, *available_kvar]
+        return self._result(self._tape.call(self._solve_again, given, len(known)))
 
     def _result(self, found: Sequence[Symbol]) -> RecordedFlow:
         slack_p_kw, slack_q_kvar, losses_kw, self.unserved_kw, *counts = cast(Sequence[Num], found)
@@ -121,7 +125,7 @@ class RecordedNetwork:
 
     def _solve(self, given: Rows, made: Rows) -> None:
         buses = len(self.buses)
-        flow = self._real.solve(given[:buses], given[buses:])
+        flow = self._real.solve(given[:buses], given[buses : 2 * buses], given[2 * buses :])
         made[0], made[1], made[2] = flow.slack_p_kw, flow.slack_q_kvar, flow.losses_kw
         made[3] = self._real.unserved_kw
         counts = self._watch(flow)

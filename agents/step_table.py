@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -66,23 +67,28 @@ class StepTable:
         columns |= {name: self._block[:rows, place].ravel() for place, name in enumerate(self._names)}
         batch = pa.table(columns)
         if self._writer is None:
-            self._writer = pq.ParquetWriter(_unfinished(self._path), batch.schema)
+            self._writer = pq.ParquetWriter(unfinished(self._path), batch.schema)
         self._writer.write_table(batch)
         self._block[:rows] = 0.0
         self._at.clear()
 
-    def close(self, *, keep: bool = True) -> None:
-        """Write what is left and put the file in its place, or leave nothing behind."""
+    def close(self) -> None:
+        """Write what is left and put the file in its place."""
         if self._summed:
             self._close_row()
         if self._at:
             self._flush()
         if self._writer is not None:
             self._writer.close()
-            if keep:
-                _unfinished(self._path).replace(self._path)
-            else:
-                _unfinished(self._path).unlink()
+            put_in_place(self._path)
+            self._writer = None
+
+    def discard(self) -> None:
+        """Leave nothing behind, unless it was closed before."""
+        if self._writer is not None:
+            self._writer.close()
+            unfinished(self._path).unlink()
+            self._writer = None
 
 
 def steps_in(every_s: float, step_s: float) -> int:
@@ -92,9 +98,17 @@ def steps_in(every_s: float, step_s: float) -> int:
 
 def write_columns(path: Path, columns: Mapping[str, Sequence[object] | FloatArray]) -> None:
     """A small table as Parquet, whole or not at all."""
-    pq.write_table(pa.table(dict(columns)), _unfinished(path))
-    _unfinished(path).replace(path)
+    pq.write_table(pa.table(dict(columns)), unfinished(path))
+    put_in_place(path)
 
 
-def _unfinished(path: Path) -> Path:
+def put_in_place(path: Path) -> None:
+    """A file that is complete beside its place: on the disk first, so that a name never stands for half of it."""
+    with unfinished(path).open("rb+") as file:
+        os.fsync(file.fileno())
+    unfinished(path).replace(path)
+
+
+def unfinished(path: Path) -> Path:
+    """Where a file is written; readers of a Parquet dataset pass over such names."""
     return path.with_name(f".{path.name}.part")

@@ -13,6 +13,7 @@ import json
 import math
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -24,7 +25,7 @@ from agents.assemble import LoadedSite
 from agents.interruption import interruption
 from agents.results import joined
 from agents.scenario_plan import PlannedScenario
-from agents.step_table import write_columns
+from agents.step_table import put_in_place, unfinished, write_columns
 from agents.sweep_batch import Batch, BatchResult, read_batch
 from agents.sweep_workers import Finished, Lost, Told, done, work_off
 from twin.errors import InputError, Problem
@@ -66,7 +67,7 @@ class SweepResult:
     """Batches whose process died, in words."""
     interrupted: bool
     steps: int
-    """How far all of them got."""
+    """How far they got: all the way, unless even the first batch was interrupted."""
 
 
 class _Heard:
@@ -103,13 +104,14 @@ def run_sweep(sweep: Sweep, progress: Callable[[int, int], None], *, restart: bo
             if not heard.interrupted:
                 heard(done(batch, heard, sweep.loaded))
     else:
-        with interruption() as interrupted:
-            for word in work_off(left, sweep.processes, interrupted):
+        with interruption() as interrupted, closing(work_off(left, sweep.processes, interrupted)) as words:
+            for word in words:
                 heard(word)
             heard.interrupted = heard.interrupted or interrupted()
     if sweep.out is not None and not heard.interrupted and not heard.lost:
         _write_whole(sweep.out, [results[batch.number] for batch in batches])
-    return _summed([results[number] for number in sorted(results)], heard)
+    several = [results[number] for number in sorted(results)]
+    return _summed([result for result in several if result.steps == sweep.grid.steps] or several[:1], heard)
 
 
 def _numbers(batch: Batch) -> str:
@@ -160,6 +162,8 @@ def _asked(sweep: Sweep, *, restart: bool) -> int:
     """Keep the question in the folder, or find the same one there; the size of its batches."""
     if sweep.out is None:
         return _size(sweep)
+    if sweep.out.exists() and not sweep.out.is_dir():
+        raise InputError(Problem(file=str(sweep.out), line=None, path="", found="a file", expected="a folder"))
     path, question = sweep.out / MANIFEST, _question(sweep)
     if restart:
         _clear(sweep.out)
@@ -173,7 +177,7 @@ def _asked(sweep: Sweep, *, restart: bool) -> int:
 
 
 def _same(path: Path, question: Mapping[str, Any], batch: int | None) -> int:
-    kept = json.loads(path.read_text(encoding="utf-8"))
+    kept = _read(path)
     wanted = dict(question) | ({} if batch is None else {"batch": batch})
     different = [
         f"{name} {kept.get(name)!r}, not {value!r}" for name, value in wanted.items() if kept.get(name) != value
@@ -182,6 +186,17 @@ def _same(path: Path, question: Mapping[str, Any], batch: int | None) -> int:
         expected = "the same question, to go on with it; another folder; or --restart, which deletes what is there"
         raise InputError(Problem(file=str(path), line=None, path="", found="; ".join(different), expected=expected))
     return int(kept["batch"])
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    try:
+        kept = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        kept = str(error)
+    if isinstance(kept, dict) and isinstance(kept.get("batch"), int):
+        return kept
+    expected = "the manifest of a sweep; another folder, or --restart, which deletes what is there"
+    raise InputError(Problem(file=str(path), line=None, path="", found=repr(kept)[:200], expected=expected))
 
 
 def _clear(out: Path) -> None:
@@ -193,9 +208,8 @@ def _clear(out: Path) -> None:
 
 
 def _replace(path: Path, text: str) -> None:
-    beside = path.with_name(f".{path.name}.part")
-    beside.write_text(text, encoding="utf-8")
-    beside.replace(path)
+    unfinished(path).write_text(text, encoding="utf-8")
+    put_in_place(path)
 
 
 def _write_whole(out: Path, results: Sequence[BatchResult]) -> None:

@@ -73,8 +73,23 @@ class BatchResult:
 def run_batch(batch: Batch, progress: Callable[[int], None], loaded: LoadedSite | None = None) -> BatchResult:
     """Run it and write its files; of one that is interrupted no file is left. The site is read unless it is given."""
     loaded = loaded or load(batch.site_path)
-    scenarios = [planned.scenario for planned in batch.scenarios]
     table = StepTable(batch.steps_file, batch.numbers, batch.every) if batch.out and batch.every else None
+    try:
+        result = _simulated(batch, loaded, table, progress)
+        if batch.out is not None and result.steps == batch.grid.steps:
+            if table is not None:
+                table.close()
+            write_columns(batch.scenarios_file, {**result.labels, **result.columns})
+        return result
+    finally:
+        if table is not None:
+            table.discard()
+
+
+def _simulated(
+    batch: Batch, loaded: LoadedSite, table: StepTable | None, progress: Callable[[int], None]
+) -> BatchResult:
+    scenarios = [planned.scenario for planned in batch.scenarios]
     try:
         done = simulate(
             loaded.site, batch.site_path, batch.grid, loaded.policy(batch.policy), scenarios,
@@ -83,20 +98,12 @@ def run_batch(batch: Batch, progress: Callable[[int], None], loaded: LoadedSite 
     except PowerFlowError as error:
         if len(scenarios) > 1:
             raise
-        return _kept(batch, table, _all_failed(batch, str(error)))
+        return _all_failed(batch, str(error))
     columns = columns_of(done.books, len(scenarios))
     for scenario in done.failed:
         for values in columns.values():
             values[scenario] = np.nan
-    return _kept(batch, table, _labelled(batch, columns, done.failed, done.run.steps))
-
-
-def _kept(batch: Batch, table: StepTable | None, result: BatchResult) -> BatchResult:
-    if table is not None:
-        table.close(keep=result.steps == batch.grid.steps)
-    if batch.out is not None and result.steps == batch.grid.steps:
-        write_columns(batch.scenarios_file, {**result.labels, **result.columns})
-    return result
+    return _labelled(batch, columns, done.failed, done.run.steps)
 
 
 def _labelled(batch: Batch, columns: Mapping[str, FloatArray], failed: Mapping[int, str], steps: int) -> BatchResult:

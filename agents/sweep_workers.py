@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any
@@ -54,8 +55,10 @@ class Worker:
         self.batch: Batch | None = None
 
     def give(self, batch: Batch) -> None:
+        """If it is dead, `heard` will tell."""
         self.batch = batch
-        self.link.send(batch)
+        with suppress(OSError):
+            self.link.send(batch)
 
     def heard(self) -> Told | Finished | Lost:
         """What it says next. Call when its link is ready."""
@@ -63,7 +66,7 @@ class Worker:
         assert batch is not None
         try:
             word: Told | Finished = self.link.recv()
-        except (EOFError, ConnectionResetError):
+        except (EOFError, OSError):
             self.process.join()
             self.batch = None
             return Lost(batch, f"its process ended with code {self.process.exitcode}")
@@ -71,17 +74,21 @@ class Worker:
             self.batch = None
         return word
 
+    def end(self) -> None:
+        """Ask for it; a run ends between two steps, and tells."""
+        self.process.terminate()
+
     def stop(self) -> None:
-        """Between two steps; SIGTERM is heard by the run itself."""
-        if self.process.is_alive():
-            self.process.terminate()
-        self.process.join()
+        """Hear it out first: one that still tells, or waits for its next batch, would never end."""
+        while self.batch is not None:
+            self.heard()
         self.link.close()
+        self.process.join()
 
 
 def work_off(
     batches: Sequence[Batch], processes: int, interrupted: Callable[[], bool]
-) -> Iterator[Told | Finished | Lost]:
+) -> Generator[Told | Finished | Lost]:
     """All batches, by so many processes; ends early, and stops them, when interrupted or at the first error."""
     waiting, workers = list(reversed(batches)), list[Worker]()
     try:
@@ -96,6 +103,8 @@ def work_off(
                 if worker.batch is None:
                     _go_on(worker, workers, waiting, dead=isinstance(word, Lost))
     finally:
+        for worker in workers:
+            worker.end()
         for worker in workers:
             worker.stop()
 

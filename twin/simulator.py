@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 
 from twin.devices.base import Device, Group, Step, Values
+from twin.devices.inverter import reactive_of
 from twin.drives import Drives
 from twin.network.power_flow import FlowResult
 from twin.numeric import Flag, Num, any_true, clip, larger, smaller, where
@@ -240,9 +241,14 @@ class SimulatedPlant:
         for name, step in steps.items():
             bus = self._bus[name]
             p_kw[bus], q_kvar[bus] = p_kw[bus] + step.p_kw, q_kvar[bus] + step.q_kvar
+        available_kvar = [self._available_kvar(name, steps) for name in self.network.by_voltage]
         if before is None:
-            return self.network.solve(p_kw, q_kvar)
-        return self.network.solve_again(p_kw, q_kvar, changed, before)
+            return self.network.solve(p_kw, q_kvar, available_kvar)
+        return self.network.solve_again(p_kw, q_kvar, available_kvar, changed, before)
+
+    def _available_kvar(self, name: str, steps: Mapping[str, AnyStep]) -> Num:
+        reactive = reactive_of(self.site.devices[name])
+        return reactive.available_kvar(steps[name].p_kw) if reactive is not None and name in steps else 0.0
 
     def _balance(self, steps: dict[str, AnyStep], step_s: float) -> tuple[dict[str, AnyStep], FlowResult, Num]:
         """Close the balance: by the grid, or by the grid-forming device with what is left over."""

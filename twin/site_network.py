@@ -6,17 +6,20 @@ which is nearly always, they are solved together by one `PowerFlow`; else positi
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Protocol
 
 import numpy as np
 
+from twin.devices.inverter import reactive_of
 from twin.errors import PowerFlowError
 from twin.network.power_flow import FlowResult, PowerFlow
 from twin.network.switched_flow import SwitchedPowerFlow
 from twin.network.switching import NetworkState
 from twin.network.taps import at_steps, held_bus, next_steps, tap_changers
+from twin.network.volt_var import VoltVar
 from twin.numeric import Flag, FloatArray, Num
 from twin.scenario import Outage, Scenario
 from twin.site import Site
@@ -46,11 +49,21 @@ class Network(Protocol):
         """From now on the network is as it is at this instant."""
         ...
 
-    def solve(self, p_kw: ByBus, q_kvar: ByBus) -> FlowResult:
-        """The flow with so much consumed at each of `buses`. Raises `PowerFlowError` where there is none."""
+    @property
+    def by_voltage(self) -> Sequence[str]:
+        """Devices whose reactive power follows their voltage."""
         ...
 
-    def solve_again(self, p_kw: ByBus, q_kvar: ByBus, changed: Flag, before: FlowResult) -> FlowResult:
+    def solve(self, p_kw: ByBus, q_kvar: ByBus, available_kvar: ByBus) -> FlowResult:
+        """The flow with so much consumed at each of `buses`, and so much at hand of each device `by_voltage`.
+
+        Raises `PowerFlowError` where there is none.
+        """
+        ...
+
+    def solve_again(
+        self, p_kw: ByBus, q_kvar: ByBus, available_kvar: ByBus, changed: Flag, before: FlowResult
+    ) -> FlowResult:
         """As `solve`; where nothing has changed it is the flow of `before`."""
         ...
 
@@ -64,12 +77,15 @@ class NetworkInMemory:
         self._switched = SwitchedPowerFlow(site.network, {site.slack: self._slack_bus})
         self.buses, self.branches = self._switched.buses, self._switched.branches
         self._whole = _is_whole(self._switched)
+        self._volt_var = _volt_var(site)
+        self.by_voltage = tuple(self._volt_var)
         self._changers = tap_changers(site.network)
         self._held = {name: self.buses.index(held_bus(site.network, name)) for name in self._changers}
         self._steps: dict[str, Num] = {name: float(taps.position_steps) for name, taps in self._changers.items()}
         self._plain: dict[tuple[float, ...], PowerFlow] = {}
         self._instants = sorted({at for one in scenarios for item in one.outages for at in (item.start, item.end)})
         self._states: list[NetworkState] | None = None
+        self._held_kvar: dict[str, Num] = {}
         self.unserved_kw: Num = 0.0
         self._failed: dict[int, str] = {}
         self._bus_of = {name: device.bus for name, device in site.devices.items()}
@@ -89,21 +105,27 @@ class NetworkInMemory:
         sources = elements & {self._source}
         return self._switched.normal.without(branches=elements - sources, sources=sources)
 
-    def solve(self, p_kw: ByBus, q_kvar: ByBus) -> FlowResult:
+    def solve(self, p_kw: ByBus, q_kvar: ByBus, available_kvar: ByBus = ()) -> FlowResult:
         """Of many scenarios, one without a solution is given up, and goes on without any load; see `failed`."""
         p_kw, q_kvar = self._laid_out(p_kw), self._laid_out(q_kvar)
+        inverters = [replace(one, available_kvar=kvar) for one, kvar in self._inverters(available_kvar)]
         if self._failed:
             p_kw, q_kvar = p_kw * self._goes_on, q_kvar * self._goes_on
         try:
-            return self._solve(p_kw, q_kvar)
+            return self._solve(p_kw, q_kvar, inverters)
         except PowerFlowError as error:
             if len(self._scenarios) == 1:
                 raise PowerFlowError(self._told(error)) from error
         self._give_up(p_kw, q_kvar)
-        return self._solve(p_kw * self._goes_on, q_kvar * self._goes_on)
+        return self._solve(p_kw * self._goes_on, q_kvar * self._goes_on, inverters)
 
-    def _solve(self, p_kw: FloatArray, q_kvar: FloatArray) -> FlowResult:
-        flow = self._solve_plainly(p_kw, q_kvar) if self._states is None and self._whole else None
+    def _inverters(self, available_kvar: ByBus) -> Iterator[tuple[VoltVar, Num]]:
+        if self.by_voltage:
+            yield from zip(self._volt_var.values(), self._laid_out(available_kvar), strict=True)
+
+    def _solve(self, p_kw: FloatArray, q_kvar: FloatArray, inverters: Sequence[VoltVar]) -> FlowResult:
+        plainly = self._states is None and self._whole
+        flow = self._solve_plainly(p_kw, q_kvar, inverters) if plainly else None
         return self._solve_by_position(p_kw, q_kvar) if flow is None else flow
 
     def _give_up(self, p_kw: FloatArray, q_kvar: FloatArray) -> None:
@@ -126,18 +148,22 @@ class NetworkInMemory:
     def failed(self) -> Mapping[int, str]:
         return self._failed
 
-    def solve_again(self, p_kw: ByBus, q_kvar: ByBus, changed: Flag, before: FlowResult) -> FlowResult:
+    def solve_again(
+        self, p_kw: ByBus, q_kvar: ByBus, available_kvar: ByBus, changed: Flag, before: FlowResult
+    ) -> FlowResult:
         """What has not changed is found again within the tolerance."""
         del changed, before
-        return self.solve(p_kw, q_kvar)
+        return self.solve(p_kw, q_kvar, available_kvar)
 
-    def _solve_plainly(self, p_kw: FloatArray, q_kvar: FloatArray) -> FlowResult | None:
+    def _solve_plainly(self, p_kw: FloatArray, q_kvar: FloatArray, inverters: Sequence[VoltVar]) -> FlowResult | None:
         """All in one position, and none that changes it; None where that is not so."""
         steps = tuple(value for value in self._steps.values() if isinstance(value, float))
         if len(steps) < len(self._steps):
             return None
-        flow = self._plain_flow(steps).solve(p_kw, q_kvar)
+        flow = self._plain_flow(steps).solve(p_kw, q_kvar, volt_var=inverters)
         self.unserved_kw = 0.0
+        for one in inverters:
+            self._held_kvar[one.bus] = one.q_kvar(flow.v_pu[self.buses.index(one.bus)])
         return flow if self._at_rest(flow.v_pu) else None
 
     def _plain_flow(self, steps: tuple[float, ...]) -> PowerFlow:
@@ -159,6 +185,10 @@ class NetworkInMemory:
         return True
 
     def _solve_by_position(self, p_kw: FloatArray, q_kvar: FloatArray) -> FlowResult:
+        """Inverters hold the reactive power that they had last: switching is quicker than they are."""
+        for bus, kvar in self._held_kvar.items():
+            q_kvar = q_kvar.copy()
+            q_kvar[self.buses.index(bus)] += kvar
         alone = len(self._scenarios) == 1
         states = self._states[0] if self._states and alone else self._states
         flow = self._switched.solve(p_kw, q_kvar, state=states, tap_steps=self._steps)
@@ -174,6 +204,16 @@ class NetworkInMemory:
         if scenarios == 1:
             return np.array(by_bus, dtype=np.float64)
         return np.array([np.broadcast_to(value, (scenarios,)) for value in by_bus])
+
+
+def _volt_var(site: Site) -> dict[str, VoltVar]:
+    """Device → what of its inverter never changes."""
+    found = {name: reactive_of(device) for name, device in site.devices.items()}
+    return {
+        name: VoltVar(bus=site.devices[name].bus, curve=reactive.volt_var, available_kvar=0.0)
+        for name, reactive in found.items()
+        if reactive is not None and reactive.volt_var is not None
+    }
 
 
 def _is_whole(switched: SwitchedPowerFlow) -> bool:
