@@ -14,6 +14,7 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from twin.errors import InputError, Problem
+from twin.yaml_ranges import expanded
 
 T = TypeVar("T")
 Key = str | int
@@ -156,4 +157,8 @@ def read_yaml(path: Path) -> Document:
         raise InputError(
             Problem(file=str(path), line=None, path="", found=str(error), expected="valid YAML 1.2")
         ) from None
-    return Document(path=path, data=data)
+
+    def complain(line: int, key: str, found: str, expected: str) -> InputError:
+        return InputError(Problem(file=str(path), line=line, path=key, found=found, expected=expected))
+
+    return Document(path=path, data=expanded(data, complain))

@@ -27,7 +27,7 @@ CONFINED = {
         "agents/scenario_plan.py",
     ),
     "llvmlite": ("twin/native.py",),
-    "ruamel": ("twin/yaml_file.py",),
+    "ruamel": ("twin/yaml_file.py", "twin/yaml_ranges.py"),
     "highspy": ("controllers/optimiser/",),
 }
 """Library → the only places that know it."""
