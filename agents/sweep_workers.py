@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
-from collections.abc import Callable, Generator, Sequence
-from contextlib import suppress
+import threading
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any
@@ -50,7 +51,8 @@ class Worker:
         context = multiprocessing.get_context("spawn")
         self.link, theirs = context.Pipe()
         self.process = context.Process(target=_work, args=(theirs,), daemon=True)
-        self.process.start()
+        with _deaf_to_ctrl_c():
+            self.process.start()
         theirs.close()
         self.batch: Batch | None = None
 
@@ -84,6 +86,19 @@ class Worker:
             self.heard()
         self.link.close()
         self.process.join()
+
+
+@contextmanager
+def _deaf_to_ctrl_c() -> Iterator[None]:
+    """What is started here never hears Ctrl-C, which a terminal sends to all: it would die of it while it imports."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def work_off(
@@ -120,12 +135,28 @@ def _go_on(worker: Worker, workers: list[Worker], waiting: list[Batch], *, dead:
 def _work(link: Connection[Any, Any]) -> None:
     """The life of a process: batch after batch, until nobody is there any more. Ctrl-C is for the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    while True:
-        try:
-            batch: Batch = link.recv()
-        except EOFError:
-            return
-        link.send(done(batch, link.send))
+    with suppress(_NobodyThereError):
+        while True:
+            _say(link, done(_asked(link), lambda word: _say(link, word)))
+
+
+class _NobodyThereError(Exception):
+    """The parent is gone. A run that tells of its progress ends here, and leaves no file."""
+
+
+def _asked(link: Connection[Any, Any]) -> Batch:
+    try:
+        batch: Batch = link.recv()
+    except (EOFError, OSError):
+        raise _NobodyThereError from None
+    return batch
+
+
+def _say(link: Connection[Any, Any], word: Told | Finished) -> None:
+    try:
+        link.send(word)
+    except OSError:
+        raise _NobodyThereError from None
 
 
 def done(batch: Batch, tell: Callable[[Told], None], loaded: LoadedSite | None = None) -> Finished:
