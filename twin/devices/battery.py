@@ -9,9 +9,10 @@ from typing import Annotated, Any, ClassVar, Literal
 from annotated_types import Ge, Gt, Le, Lt
 
 from twin.devices.base import DEVICES, STRICT, Account, Drive, Group, Step, Values
+from twin.devices.inverter import Reactive, check_rating, fixed_q_kvar, limited_kw, max_kw
 from twin.flexibility import Store
 from twin.noise import Seed
-from twin.numeric import Num, clip, larger, smaller, where
+from twin.numeric import Num, larger, smaller, where
 from twin.quick import quick
 from twin.units import SECONDS_PER_HOUR
 from twin.weather import Weather
@@ -78,8 +79,11 @@ class Battery:
     """Thermal management and electronics."""
     safe_setpoint: float = 0.0
     """Power at the terminals (`p_kw`) when it hears nothing; 0 is at rest."""
+    reactive: Reactive | None = None
+    """Reactive power of the inverter; without it 0 kvar."""
 
     def __post_init__(self) -> None:
+        check_rating(self.rated_kw, self.reactive)
         if self.min_soc >= self.max_soc:
             raise ValueError(f"min_soc below max_soc, not {self.min_soc:g} and {self.max_soc:g}")
         if self.standby_kw >= self.rated_kw:
@@ -103,17 +107,18 @@ class Battery:
         self, state: BatteryState, setpoint: Num, drive: Values, served: Sequence[Step[Any]], step_s: float
     ) -> Step[BatteryState]:
         hours, standby_kw = step_s / SECONDS_PER_HOUR, self.standby_kw
-        wanted_kw = clip(setpoint, -self.rated_kw, self.rated_kw)
+        wanted_kw = limited_kw(setpoint, self.rated_kw, self.reactive)
         charge_kw = smaller(larger(wanted_kw - standby_kw, 0.0), self._room_kwh(state.soc) / hours)
         discharge_kw = where(wanted_kw == 0.0, 0.0, larger(standby_kw - wanted_kw, 0.0))
         discharge_kw = smaller(discharge_kw, self._deliverable_kwh(state.soc) / hours)
         into_cells_kw = charge_kw * self.charge_efficiency - discharge_kw / self.discharge_efficiency
         soc = state.soc + into_cells_kw * hours / self.capacity_kwh
         p_kw = standby_kw + charge_kw - discharge_kw
-        return Step(state=BatteryState(soc=soc), p_kw=p_kw, points={"soc": soc})
+        q_kvar = fixed_q_kvar(p_kw, self.reactive)
+        return Step(state=BatteryState(soc=soc), p_kw=p_kw, q_kvar=q_kvar, points={"soc": soc})
 
     def flexibility(self, values: Values) -> Store:
-        soc, rated_kw, standby_kw = values["soc"], self.rated_kw, self.standby_kw
+        soc, rated_kw, standby_kw = values["soc"], max_kw(self.rated_kw, self.reactive), self.standby_kw
         stored_kwh, room_kwh = self._deliverable_kwh(soc), self._room_kwh(soc)
         # At rated power: standby takes its part of what leaves, and adds to what is drawn.
         return Store(

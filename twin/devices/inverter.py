@@ -122,6 +122,12 @@ def max_kw(rated_kw: Num, reactive: Reactive | None) -> Num:
     return rated_kw if reactive is None else smaller(rated_kw, reactive.max_kw)
 
 
+def check_rating(rated_kw: float, reactive: Reactive | None) -> None:
+    """Raise `ValueError` for an inverter that could not carry the rated active power alone."""
+    if reactive is not None and reactive.rated_kva < rated_kw:
+        raise ValueError(f"reactive.rated_kva of rated_kw at least, not {reactive.rated_kva:g} and {rated_kw:g}")
+
+
 def fixed_q_kvar(p_kw: Num, reactive: Reactive | None) -> Num:
     """Reactive power that the device itself decides; by voltage, the power flow does."""
     return 0.0 if reactive is None else reactive.q_kvar(p_kw)

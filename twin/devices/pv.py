@@ -11,6 +11,7 @@ import pvlib
 from annotated_types import Ge, Gt, Le, Lt
 
 from twin.devices.base import DEVICES, STRICT, Account, Drive, Group, Step, Values
+from twin.devices.inverter import Reactive, check_rating, fixed_q_kvar, max_kw
 from twin.flexibility import Envelope
 from twin.noise import Seed, local_weather_noise
 from twin.numeric import FloatArray, Num, clip
@@ -95,6 +96,11 @@ class Pv:
     """Largest deviation from the weather file by passing clouds, for seeds other than 0."""
     safe_limit_fraction: Annotated[float, Ge(0), Le(1)] = 1.0
     """Generation limit when it hears nothing, of rated power."""
+    reactive: Reactive | None = None
+    """Reactive power of the inverter; without it 0 kvar."""
+
+    def __post_init__(self) -> None:
+        check_rating(self.rated_kw, self.reactive)
 
     @property
     def serves(self) -> Sequence[str]:
@@ -127,12 +133,15 @@ class Pv:
     def step(
         self, state: PvState, setpoint: Num, drive: Values, served: Sequence[Step[Any]], step_s: float
     ) -> Step[PvState]:
-        available_kw, limit_kw = drive["available_kw"], clip(setpoint, 0.0, self.rated_kw)
+        available_kw, limit_kw = drive["available_kw"], clip(setpoint, 0.0, max_kw(self.rated_kw, self.reactive))
+        p_kw = 0.0 - clip(available_kw, 0.0, limit_kw)
         return Step(
             state=state,
-            p_kw=0.0 - clip(available_kw, 0.0, limit_kw),
+            p_kw=p_kw,
+            q_kvar=fixed_q_kvar(p_kw, self.reactive),
             points={"available_kw": available_kw, "limit_kw": limit_kw},
         )
 
     def flexibility(self, values: Values) -> Envelope:
-        return Envelope(min_p_kw=0.0 - clip(values["available_kw"], 0.0, self.rated_kw), max_p_kw=0.0)
+        most_kw = max_kw(self.rated_kw, self.reactive)
+        return Envelope(min_p_kw=0.0 - clip(values["available_kw"], 0.0, most_kw), max_p_kw=0.0)

@@ -11,6 +11,7 @@ import numpy as np
 from annotated_types import Ge, Gt, Le
 
 from twin.devices.base import DEVICES, STRICT, Account, Drive, Group, Step, Values
+from twin.devices.inverter import Reactive, check_rating, fixed_q_kvar, max_kw
 from twin.flexibility import Envelope
 from twin.noise import Seed, local_weather_noise
 from twin.numeric import FloatArray, Num, clip
@@ -98,8 +99,11 @@ class Wind:
     """Largest deviation of the wind from the file, for seeds other than 0."""
     safe_limit_fraction: Annotated[float, Ge(0), Le(1)] = 1.0
     """Generation limit when it hears nothing, of rated power."""
+    reactive: Reactive | None = None
+    """Reactive power of the inverter; without it 0 kvar."""
 
     def __post_init__(self) -> None:
+        check_rating(self.rated_kw, self.reactive)
         if not self.cut_in_m_s < self.rated_m_s < self.cut_out_m_s:
             raise ValueError("cut_in_m_s < rated_m_s < cut_out_m_s")
 
@@ -134,12 +138,15 @@ class Wind:
     def step(
         self, state: WindState, setpoint: Num, drive: Values, served: Sequence[Step[Any]], step_s: float
     ) -> Step[WindState]:
-        available_kw, limit_kw = drive["available_kw"], clip(setpoint, 0.0, self.rated_kw)
+        available_kw, limit_kw = drive["available_kw"], clip(setpoint, 0.0, max_kw(self.rated_kw, self.reactive))
+        p_kw = 0.0 - clip(available_kw, 0.0, limit_kw)
         return Step(
             state=state,
-            p_kw=0.0 - clip(available_kw, 0.0, limit_kw),
+            p_kw=p_kw,
+            q_kvar=fixed_q_kvar(p_kw, self.reactive),
             points={"available_kw": available_kw, "limit_kw": limit_kw},
         )
 
     def flexibility(self, values: Values) -> Envelope:
-        return Envelope(min_p_kw=0.0 - clip(values["available_kw"], 0.0, self.rated_kw), max_p_kw=0.0)
+        most_kw = max_kw(self.rated_kw, self.reactive)
+        return Envelope(min_p_kw=0.0 - clip(values["available_kw"], 0.0, most_kw), max_p_kw=0.0)
