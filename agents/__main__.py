@@ -62,6 +62,15 @@ def instant(text: str, option: str) -> datetime:
     return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
 
 
+def steps_over(days: float, step_s: float) -> int:
+    """Steps of a run: at least one."""
+    steps = round(days * 86400 / step_s)
+    if steps < 1:
+        expected = f"at least one step of {step_s:g} s"
+        raise InputError(Problem(file="command line", line=None, path="--days", found=f"{days:g}", expected=expected))
+    return steps
+
+
 @app.command()
 def simulate(
     site_path: SitePath,
@@ -94,7 +103,7 @@ def simulate(
         site_path=site_path,
         loaded=loaded,
         policy=policy.value,
-        grid=TimeGrid(start=instant(start, "--start"), step_s=step_s, steps=round(days * 86400 / step_s)),
+        grid=TimeGrid(start=instant(start, "--start"), step_s=step_s, steps=steps_over(days, step_s)),
         scenarios=planned_seeds(range(seed, seed + scenarios)) if plan is None else read_plan(plan, loaded.site),
         out=out,
         every=0 if every_s == 0 else steps_in(every_s or step_s, step_s),

@@ -15,12 +15,11 @@ from rich.table import Table
 from rich.text import Text
 
 from twin.clock import stopwatch_s
-from twin.site import Site
-from twin.telemetry.config import ModbusLink
 
 if TYPE_CHECKING:
     from agents.control import Cycle
     from agents.view import LiveView
+    from twin.site import Site
     from twin.timegrid import TimeGrid
 
 REFRESH_S = 0.1
@@ -96,6 +95,8 @@ def number(value: Any) -> str:
 
 def served_devices(site: Site) -> Table:
     """Where each emulated device is found."""
+    from twin.telemetry.config import ModbusLink
+
     table = Table(title=f"{site.name} is served; Ctrl-C ends it", title_justify="left")
     for head in ("link", "device", "address"):
         table.add_column(head)
