@@ -10,7 +10,7 @@ from __future__ import annotations
 import ctypes
 import struct
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, partial
 from typing import Any
 
@@ -18,6 +18,8 @@ import numpy as np
 
 from twin.tape import CONSTANT, INPUT, RESULT, Rows, Tape
 
+LONGEST = 400
+"""Operations in one stretch of code."""
 LANES = 8
 """Scenarios in one vector: a cache line, and one or two registers of today's processors."""
 OPERATION = {
@@ -78,11 +80,12 @@ class Machine:
         """Stretches of machine code, with the calls between them."""
 
     def _part_after_part(self, program: _Program, address: ctypes.c_void_p) -> Iterator[Callable[[], None]]:
-        for number, call in enumerate(program.tape.calls):
+        for number, stretch in enumerate(program.stretches):
             yield partial(self._library.function(f"part_{number}"), address)
-            given, made = self.table[program.given[number].slice], self.table[program.made[number].slice]
-            yield partial(call.function, given, made)
-        yield partial(self._library.function(f"part_{len(program.tape.calls)}"), address)
+            if stretch.then_call is not None:
+                called = stretch.then_call
+                given, made = self.table[program.given[called].slice], self.table[program.made[called].slice]
+                yield partial(program.tape.calls[called].function, given, made)
 
     def run(self) -> None:
         """From the rows of `inputs` to those of `outputs`."""
@@ -90,8 +93,17 @@ class Machine:
             part()
 
 
+@dataclass(slots=True, kw_only=True)
+class _Stretch:
+    """Nodes that are worked out without a call between them, and what is stored where."""
+
+    work: list[int]
+    stores: list[tuple[int, int]] = field(default_factory=list)
+    then_call: int | None = None
+
+
 class _Program:
-    """What of a tape is needed, and where its numbers stand."""
+    """What of a tape is needed, in which stretches, and where its numbers stand."""
 
     def __init__(self, tape: Tape, outputs: Sequence[int]) -> None:
         self.tape, self.output_nodes = tape, outputs
@@ -101,7 +113,8 @@ class _Program:
         self.given = [self._block(len(call.inputs)) for call in tape.calls]
         self.made = [self._block(call.outputs) for call in tape.calls]
         self.row_of = {node: self._row(node) for node in self.needed if self._stands_in_table(node)}
-        self._handed_on()
+        self.stretches = list(self._cut())
+        self._hand_on()
 
     def _block(self, rows: int) -> Block:
         block = Block(first=self.rows, rows=rows)
@@ -115,39 +128,35 @@ class _Program:
         op, operands = self.tape.nodes[node].op, self.tape.nodes[node].operands
         return self.inputs.first + operands[0] if op == INPUT else self.made[operands[0]].first + operands[1]
 
-    def _handed_on(self) -> None:
-        """What one stretch of code makes and a later one uses gets a row of its own."""
-        stages, nodes = self.tape.stages, self.tape.nodes
-        self.handed_on: set[int] = set()
-        for node, stage in self._uses():
-            if nodes[node].op != CONSTANT and stages[node] < stage and node not in self.row_of:
-                self.row_of[node] = self._block(1).first
-                self.handed_on.add(node)
-
-    def _uses(self) -> Iterator[tuple[int, int]]:
-        """Each number that is used, with the stretch of code that uses it."""
+    def _cut(self) -> Iterator[_Stretch]:
+        """A stretch ends at a call, and where it has become long: compilers take the square of it."""
+        work: list[list[int]] = [[] for _ in range(len(self.tape.calls) + 1)]
         for node in sorted(self.needed):
-            if not self._stands_in_table(node):
-                yield from ((operand, self.tape.stages[node]) for operand in self.tape.nodes[node].operands)
-        for number, call in enumerate(self.tape.calls):
-            yield from ((node, number) for node in call.inputs)
-        yield from ((node, len(self.tape.calls)) for node in self.output_nodes)
+            if not self._stands_in_table(node) and self.tape.nodes[node].op != CONSTANT:
+                work[self.tape.stages[node]].append(node)
+        for stage, nodes in enumerate(work):
+            pieces = [nodes[first : first + LONGEST] for first in range(0, len(nodes), LONGEST)] or [[]]
+            yield from (_Stretch(work=piece) for piece in pieces[:-1])
+            called = stage if stage < len(self.tape.calls) else None
+            block, stored = self._given_or_outputs(called)
+            stores = [(node, block.first + place) for place, node in enumerate(stored)]
+            yield _Stretch(work=pieces[-1], stores=stores, then_call=called)
 
-    def part(self, number: int) -> tuple[list[int], list[tuple[int, int]]]:
-        """Nodes that a stretch of code works out, in order, and what it stores where."""
-        work = [
-            node
-            for node in sorted(self.needed)
-            if self.tape.stages[node] == number
-            and not self._stands_in_table(node)
-            and self.tape.nodes[node].op != CONSTANT
-        ]
-        stores = [(node, self.row_of[node]) for node in work if node in self.handed_on]
-        if number < len(self.tape.calls):
-            block, stored = self.given[number], self.tape.calls[number].inputs
-        else:
-            block, stored = self.outputs, tuple(self.output_nodes)
-        return work, stores + [(node, block.first + place) for place, node in enumerate(stored)]
+    def _given_or_outputs(self, called: int | None) -> tuple[Block, Sequence[int]]:
+        if called is None:
+            return self.outputs, self.output_nodes
+        return self.given[called], self.tape.calls[called].inputs
+
+    def _hand_on(self) -> None:
+        """What one stretch makes and a later one uses gets a row of its own."""
+        made_in = {node: stretch for stretch in self.stretches for node in stretch.work}
+        for stretch in self.stretches:
+            operands = [operand for node in stretch.work for operand in self.tape.nodes[node].operands]
+            for node in (*operands, *(node for node, _ in stretch.stores)):
+                maker = made_in.get(node)
+                if maker is not None and maker is not stretch and node not in self.row_of:
+                    self.row_of[node] = self._block(1).first
+                    maker.stores.append((node, self.row_of[node]))
 
 
 def needed_by(tape: Tape, outputs: Sequence[int]) -> set[int]:
@@ -169,9 +178,7 @@ def _text(program: _Program, columns: int, lanes: int) -> str:
         f"declare {kinds[0]} @llvm.{name}.{suffix}({', '.join([kinds[0]] * count)})"
         for name, count in (("fabs", 1), ("sqrt", 1), ("pow", 2))
     ]
-    parts = [
-        _Part(program, number, columns, kinds, suffix).text(lanes) for number in range(len(program.tape.calls) + 1)
-    ]
+    parts = [_Part(program, number, columns, kinds, suffix).text(lanes) for number in range(len(program.stretches))]
     return "\n".join([*head, *parts])
 
 
@@ -186,10 +193,10 @@ class _Part:
         self._known: dict[int, str] = {}
 
     def text(self, lanes: int) -> str:
-        work, stores = self._program.part(self._number)
-        for node in work:
+        stretch = self._program.stretches[self._number]
+        for node in stretch.work:
             self._known[node] = self._work_out(node)
-        for node, row in stores:
+        for node, row in stretch.stores:
             self._store(node, row)
         body = "\n  ".join(self._lines)
         return (
@@ -286,6 +293,5 @@ def _target() -> Any:
     _started()
     features = llvm.get_host_cpu_features().flatten()
     return llvm.Target.from_default_triple().create_target_machine(
-        cpu=llvm.get_host_cpu_name(), features=features, opt=2, jit=True
+        cpu=llvm.get_host_cpu_name(), features=features, opt=1, jit=True
     )
-
