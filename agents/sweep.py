@@ -11,30 +11,29 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import shutil
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
-from dataclasses import dataclass
+from contextlib import closing, nullcontext
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from agents.assemble import LoadedSite
+from agents.assemble import LoadedSite, load
 from agents.interruption import interruption
 from agents.results import joined
 from agents.scenario_plan import PlannedScenario
 from agents.step_table import put_in_place, unfinished, write_columns
 from agents.sweep_batch import Batch, BatchResult, read_batch
+from agents.sweep_folder import MANIFEST, WHOLE, folder_of, left_in, refused
+from agents.sweep_memory import most_side_by_side
 from agents.sweep_workers import Finished, Lost, Told, done, work_off
-from twin.errors import InputError, Problem
 from twin.numeric import FloatArray
+from twin.site import Site
 from twin.timegrid import TimeGrid
 
-MOST_SIDE_BY_SIDE = 256
-"""Scenarios in one batch unless told otherwise: more gain little, and take more memory."""
-MANIFEST = "manifest.json"
+GO_ON = "the same question, to go on with it; another folder; or --restart, which deletes what a sweep left there"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,8 +93,16 @@ class _Heard:
 
 
 def run_sweep(sweep: Sweep, progress: Callable[[int, int], None], *, restart: bool = False) -> SweepResult:
-    """Run what is not done yet. `progress` is told scenario-steps done and to do. Raises `InputError`."""
-    batches = _batches(sweep, _asked(sweep, restart=restart))
+    """Run what is not done yet. `progress` is told scenario-steps done and to do.
+
+    Raises `InputError` where the folder is of another sweep or at work, `RecordError` where nothing can be written.
+    """
+    sweep = replace(sweep, loaded=sweep.loaded or load(sweep.site_path))
+    with nullcontext() if sweep.out is None else folder_of(sweep.out):
+        return _run(sweep, _batches(sweep, _asked(sweep, restart=restart)), progress)
+
+
+def _run(sweep: Sweep, batches: Sequence[Batch], progress: Callable[[int, int], None]) -> SweepResult:
     results = {batch.number: read_batch(batch) for batch in batches if _is_done(batch)}
     left = [batch for batch in batches if batch.number not in results]
     heard = _Heard(results, sum(len(batch.scenarios) for batch in left) * sweep.grid.steps, progress)
@@ -138,40 +145,48 @@ def _batches(sweep: Sweep, size: int) -> list[Batch]:
     ]
 
 
-def _size(sweep: Sweep) -> int:
-    return sweep.batch or min(math.ceil(len(sweep.scenarios) / sweep.processes), MOST_SIDE_BY_SIDE)
+def batch_size(sweep: Sweep, site: Site) -> int:
+    """Scenarios in each batch of a sweep that has not begun yet."""
+    return sweep.batch or min(math.ceil(len(sweep.scenarios) / sweep.processes), most_side_by_side(site))
 
 
-def _question(sweep: Sweep) -> dict[str, Any]:
+def _question(sweep: Sweep, site: Site) -> dict[str, Any]:
+    """All that the answer depends on: also what is in the files that the site file names."""
     labels = json.dumps([[dict(one.label), repr(one.scenario.outages)] for one in sweep.scenarios])
+    weather = None if site.weather.file is None else sweep.site_path.parent / site.weather.file
     return {
         "site": sweep.site_path.name,
-        "site_sha256": hashlib.sha256(sweep.site_path.read_bytes()).hexdigest(),
+        "site_sha256": _digest(sweep.site_path.read_bytes()),
+        "network_sha256": _digest(repr(site.network).encode()),
+        "weather_sha256": _digest(weather.read_bytes()) if weather is not None and weather.is_file() else None,
         "policy": sweep.policy,
         "start": sweep.grid.start.isoformat(),
         "step_s": sweep.grid.step_s,
         "steps": sweep.grid.steps,
         "scenarios": len(sweep.scenarios),
-        "scenarios_sha256": hashlib.sha256(labels.encode()).hexdigest(),
+        "scenarios_sha256": _digest(labels.encode()),
         "steps_in_a_row": sweep.every,
         "version": version("gridhelm"),
     }
 
 
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
 def _asked(sweep: Sweep, *, restart: bool) -> int:
     """Keep the question in the folder, or find the same one there; the size of its batches."""
+    site = (sweep.loaded or load(sweep.site_path)).site
+    size = batch_size(sweep, site)
     if sweep.out is None:
-        return _size(sweep)
-    if sweep.out.exists() and not sweep.out.is_dir():
-        raise InputError(Problem(file=str(sweep.out), line=None, path="", found="a file", expected="a folder"))
-    path, question = sweep.out / MANIFEST, _question(sweep)
-    if restart:
-        _clear(sweep.out)
+        return size
+    path, question = sweep.out / MANIFEST, _question(sweep, site)
+    for left in left_in(sweep.out) if restart else ():
+        left.unlink()
     if path.exists():
         return _same(path, question, sweep.batch)
-    for folder in ("steps", "scenarios"):
-        (sweep.out / folder).mkdir(parents=True, exist_ok=True)
-    size = _size(sweep)
+    if left_in(sweep.out):
+        raise refused(sweep.out, f"parts of a sweep without its {MANIFEST}", GO_ON)
     _replace(path, json.dumps(question | {"batch": size}, indent=2) + "\n")
     return size
 
@@ -183,8 +198,7 @@ def _same(path: Path, question: Mapping[str, Any], batch: int | None) -> int:
         f"{name} {kept.get(name)!r}, not {value!r}" for name, value in wanted.items() if kept.get(name) != value
     ]
     if different:
-        expected = "the same question, to go on with it; another folder; or --restart, which deletes what is there"
-        raise InputError(Problem(file=str(path), line=None, path="", found="; ".join(different), expected=expected))
+        raise refused(path, "; ".join(different), GO_ON)
     return int(kept["batch"])
 
 
@@ -196,15 +210,7 @@ def _read(path: Path) -> Mapping[str, Any]:
     if isinstance(kept, dict) and isinstance(kept.get("batch"), int):
         return kept
     expected = "the manifest of a sweep; another folder, or --restart, which deletes what is there"
-    raise InputError(Problem(file=str(path), line=None, path="", found=repr(kept)[:200], expected=expected))
-
-
-def _clear(out: Path) -> None:
-    """What a sweep leaves, and nothing else."""
-    for folder in ("steps", "scenarios"):
-        shutil.rmtree(out / folder, ignore_errors=True)
-    for name in (MANIFEST, "scenarios.parquet"):
-        (out / name).unlink(missing_ok=True)
+    raise refused(path, repr(kept)[:200], expected)
 
 
 def _replace(path: Path, text: str) -> None:
@@ -219,7 +225,7 @@ def _write_whole(out: Path, results: Sequence[BatchResult]) -> None:
     }
     for name in names:
         whole[name] = np.concatenate([result.columns.get(name, _no_numbers(result)) for result in results])
-    write_columns(out / "scenarios.parquet", whole)
+    write_columns(out / WHOLE, whole)
 
 
 def _no_numbers(result: BatchResult) -> FloatArray:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from agents.assemble import LoadedSite, load
@@ -14,7 +15,7 @@ from agents.results import columns_of
 from agents.scenario_plan import PlannedScenario
 from agents.simulation import simulate
 from agents.step_table import StepTable, write_columns
-from twin.errors import PowerFlowError
+from twin.errors import PowerFlowError, RecordError
 from twin.numeric import FloatArray
 from twin.timegrid import TimeGrid
 
@@ -121,8 +122,12 @@ def _all_failed(batch: Batch, words: str) -> BatchResult:
 
 
 def read_batch(batch: Batch) -> BatchResult:
-    """What a finished batch has left."""
-    table = pq.read_table(batch.scenarios_file)
+    """What a finished batch has left. Raises `RecordError`."""
+    try:
+        table = pq.read_table(batch.scenarios_file)
+    except (OSError, pa.ArrowException) as error:
+        words = f"{batch.scenarios_file} cannot be read ({error}); delete it, and the same command runs its batch again"
+        raise RecordError(words) from error
     label_names = ["scenario", *batch.scenarios[0].label, "failed"]
     labels: dict[str, Column] = {}
     columns: dict[str, FloatArray] = {}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 from rich.console import Console
 
 from agents.results import Run, books_of, spread, summary
-from agents.sweep import Sweep, SweepResult, run_sweep
+from agents.sweep import Sweep, SweepResult, batch_size, run_sweep
+from agents.sweep_memory import MOST_MB, MOST_SIDE_BY_SIDE, memory_mb
 from agents.terminal import progress_bar, report
 from twin.clock import stopwatch_s
 from twin.devices.grid_connection import GridConnection
@@ -20,11 +22,12 @@ MOST_TOLD = 10
 
 def run_and_report(site: Site, sweep: Sweep, json_path: Path | None, *, restart: bool) -> int:
     """Run, print, and say how it ended: an exit code."""
-    began_s = stopwatch_s()
+    began_s, console = stopwatch_s(), Console(stderr=True, highlight=False, soft_wrap=True)
+    console.print(about_memory(site, sweep), style="yellow", markup=False, end="")
     with progress_bar("simulating", len(sweep.scenarios) * sweep.grid.steps) as progress:
         found = run_sweep(sweep, progress, restart=restart)
     wall_s = stopwatch_s() - began_s
-    _tell(found)
+    _tell(found, sweep, console)
     if found.columns and found.columns["energy_cost"].size:
         _summarise(site, sweep, found, wall_s, json_path)
     if found.lost:
@@ -47,11 +50,23 @@ def _currency(site: Site) -> str:
     return grid.tariff.currency if isinstance(grid, GridConnection) else "USD"
 
 
-def _tell(found: SweepResult) -> None:
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+def about_memory(site: Site, sweep: Sweep) -> str:
+    """A line where batches are smaller than they would be, or take more than they should; mostly nothing."""
+    size = batch_size(sweep, site)
+    if sweep.batch is None and size < min(MOST_SIDE_BY_SIDE, math.ceil(len(sweep.scenarios) / sweep.processes)):
+        return f"batches of {size} scenarios: with more, a process would take over {MOST_MB / 1e3:.0f} GB\n"
+    needed_mb = memory_mb(site, min(size, len(sweep.scenarios)))
+    if sweep.batch is not None and needed_mb > MOST_MB:
+        return f"batches of {sweep.batch} scenarios take some {needed_mb / 1e3:.1f} GB in each process\n"
+    return ""
+
+
+def _tell(found: SweepResult, sweep: Sweep, console: Console) -> None:
     for number, why in list(found.failed.items())[:MOST_TOLD]:
         console.print(f"scenario {number} was given up at {why}", style="yellow", markup=False)
     if len(found.failed) > MOST_TOLD:
         console.print(f"... and {len(found.failed) - MOST_TOLD} more; column `failed` of the table has them all")
     for words in found.lost:
         console.print(f"lost: {words}; the same command runs it again", style="red", markup=False)
+    if found.interrupted and sweep.out is not None:
+        console.print(f"interrupted; the same command goes on in {sweep.out}", style="yellow", markup=False)
