@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -19,6 +21,8 @@ import pytest
 
 from agents.scenario_plan import PlannedScenario, planned_seeds
 from agents.sweep import Sweep, SweepResult, run_sweep
+from agents.sweep_batch import Batch
+from agents.sweep_workers import Told, work_off
 from twin.errors import InputError
 from twin.numeric import FloatArray
 from twin.scenario import Scenario
@@ -150,3 +154,50 @@ def test_ctrl_c_ends_every_worker_and_leaves_no_half_file(tmp_path: Path) -> Non
     assert not [pid for pid in workers if Path(f"/proc/{pid}").exists()]
     assert json.loads((tmp_path / "manifest.json").read_text(encoding="utf-8"))["batch"] == 2
     assert not list(tmp_path.rglob("*.part"))
+
+
+def test_workers_in_the_middle_of_a_run_end_at_once_and_leave_no_half_file(tmp_path: Path) -> None:
+    batches = [
+        Batch(
+            number=number, site_path=SWEEP.site_path, policy="rules", grid=replace(DAY, steps=60_000),
+            first=2 * number, scenarios=planned_seeds([0, 1]), out=tmp_path, every=1,
+        )
+        for number in range(3)
+    ]  # fmt: skip
+    (tmp_path / "steps").mkdir()
+    (tmp_path / "scenarios").mkdir()
+    words = work_off(batches, 2, lambda: False)
+    for _ in range(20):
+        assert isinstance(next(words), Told)
+    ending = threading.Thread(target=words.close, daemon=True)
+    ending.start()
+    ending.join(30.0)
+    assert not ending.is_alive()
+    assert not multiprocessing.active_children()
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_an_error_of_a_worker_is_the_error_of_the_sweep() -> None:
+    with pytest.raises(InputError, match="no_such_site"):
+        run(replace(SWEEP, site_path=Path("no_such_site.yaml"), processes=2))
+    assert not multiprocessing.active_children()
+
+
+def test_a_batch_that_was_interrupted_is_not_in_the_summary_of_finished_ones() -> None:
+    def interrupt(done: int, of: int) -> None:
+        if of / 3 < done < of * 2 / 3:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    found = run_sweep(replace(SWEEP, grid=replace(DAY, steps=8640), batch=2), interrupt)
+    assert found.interrupted
+    assert found.steps == 8640
+    assert len(found.columns["energy_cost"]) == 2
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}"])
+def test_a_folder_that_holds_something_else_is_told(tmp_path: Path, text: str) -> None:
+    (tmp_path / "manifest.json").write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match="the manifest of a sweep"):
+        run(replace(SWEEP, out=tmp_path))
+    with pytest.raises(InputError, match="a folder"):
+        run(replace(SWEEP, out=tmp_path / "manifest.json"))
