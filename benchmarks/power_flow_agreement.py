@@ -5,8 +5,8 @@
 Sites: every file of site_configs/, islands included, each bus loaded or generating at random within what stands there,
 tap changers in random positions (in networks of up to 60 buses). Networks: those that pandapower ships, CIGRE and IEEE,
 with generators at the reactive power that pandapower found for them (our network holds no voltage but the slack's), all
-loads and generators scaled at random, together by 0.9 to 1 and each by 2% up or down. Voltages in pu, branch powers as a
-fraction of the branch's rating (of the largest flow where it has none).
+loads and generators scaled at random, together by 0.9 to 1 and each by 2% up or down. Voltages in pu, branch powers as
+a fraction of the branch's rating (of the largest flow where it has none).
 Prints a Markdown table; ends with 1 where a difference is above 1e-8 pu or 1e-6.
 """
 
