@@ -10,8 +10,8 @@ the currents of the branches from sparse matrices. Small networks are solved who
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Self
 from dataclasses import fields
+from typing import Self
 
 import numpy as np
 
