@@ -14,7 +14,7 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from twin.errors import InputError, Problem
-from twin.yaml_ranges import expanded
+from twin.yaml_ranges import expanded, line_of
 
 T = TypeVar("T")
 Key = str | int
@@ -68,8 +68,8 @@ class Document:
         for key in keys:
             if not isinstance(node, CommentedMap | CommentedSeq) or not _has(node, key):
                 break
-            position = node.lc.key(key) if isinstance(node, CommentedMap) else node.lc.item(key)
-            line, node = position[0] + 1, node[key]
+            line = line_of(node, key) if isinstance(node, CommentedMap) else node.lc.item(key)[0] + 1
+            node = node[key]
         return line
 
 

@@ -46,6 +46,12 @@ def test_every_key_has_the_line_that_was_written(tmp_path: Path) -> None:
         (["h_<3..1>: 1"], 1, "more than one range, or one that falls"),
         (["h_<1..2>_<3..4>: 1"], 1, "more than one range, or one that falls"),
         (["h_<1..3>: 1", "h_2: 1"], 1, "h_2, which is there already"),
+        (["h_2: 1", "h_<1..3>: 1"], 2, "h_2, which is there already"),
+        (["h_<1..2>:", "  a_<1..2>: 1", "  a_1: 2"], 3, "a_1, which is there already"),
+        (["h_<1..2>:", "  bus: main", "  other: b_<1..4>"], 3, "b_<1..4> below a key with <1..2>"),
+        (["h_<1..2>:", "  serves:", "    - a", "    - b_<1..4>"], 4, "b_<1..4> below a key with <1..2>"),
+        (["h_<1..2>:", "  c_<1..4>: 1"], 2, "c_<1..4> below a key with <1..2>"),
+        (["h_<1..1000000000>: 1"], 1, "a range of 1000000000 keys"),
     ],
 )
 def test_a_range_that_cannot_be_meant_is_told_with_its_line(
@@ -59,3 +65,12 @@ def test_a_range_that_cannot_be_meant_is_told_with_its_line(
 
 def test_what_is_no_range_stays(tmp_path: Path) -> None:
     assert dict(read(tmp_path, "a_<x>: <1,2>").data) == {"a_<x>": "<1,2>"}
+
+
+def test_what_a_merge_brings_along_is_expanded_too_and_has_a_line(tmp_path: Path) -> None:
+    found = read(tmp_path, "base: &base {bus: main, deep: 1}", "halls:", "  <<: *base", "  h_<1..2>:", "    <<: *base")
+    assert found.data["halls"]["h_2"] == {"bus": "main", "deep": 1}
+    assert found.data["halls"]["deep"] == 1
+    assert found.line(["halls", "h_2"]) == 4
+    assert found.line(["halls", "h_2", "bus"]) is not None
+    assert found.line(["halls", "bus"]) is not None
