@@ -113,7 +113,7 @@ def test_a_scenario_that_has_no_solution_is_a_row_with_its_reason(tmp_path: Path
 
 
 def command(out: Path, *words: str) -> list[str]:
-    base = [sys.executable, "-m", "agents", "simulate", str(SWEEP.site_path), "--days", "60", "--scenarios", "4"]
+    base = [sys.executable, "-m", "agents", "simulate", str(SWEEP.site_path), "--days", "5", "--scenarios", "4"]
     return [*base, "--batch", "2", "--processes", "2", "--every", "0", "--out", str(out), *words]
 
 
