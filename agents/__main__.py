@@ -193,7 +193,7 @@ def check(
     """Check a site file, build its network and load it at rated power."""
     from agents.check import check_site
 
-    healthy = check_site(site_path, Console(highlight=False), export)
+    healthy = check_site(site_path, Console(highlight=False, soft_wrap=True), export)
     raise typer.Exit(0 if healthy else 1)
 
 

@@ -1,6 +1,6 @@
 """Our power flow against `pandapower.runpp`: the largest difference in any of many random states.
 
-    .venv/bin/python benchmarks/power_flow_agreement.py [--states 200]
+    .venv/bin/python benchmarks/power_flow_agreement.py [--states 200] [--only island CIGRE IEEE]
 
 Sites: every file of site_configs/, islands included, each bus loaded or generating at random within what stands there,
 tap changers in random positions (in networks of up to 60 buses). Networks: those that pandapower ships, CIGRE and IEEE,
@@ -181,14 +181,20 @@ def worst(found: Iterator[Difference]) -> tuple[int, FloatArray]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--states", type=int, default=200, help="random states of each network")
-    states, fine = parser.parse_args().states, True
+    parser.add_argument("--only", nargs="*", help="words of which one stands in the network's name")
+    options, fine = parser.parse_args(), True
+    states = options.states
+
+    def chosen(name: str) -> bool:
+        return not options.only or any(word in name for word in options.only)
+
     print("| network | buses | states | largest voltage difference, pu | largest power difference, of rated |")
     print("|---|---:|---:|---:|---:|", flush=True)
     rng = np.random.default_rng(7)
-    for path in sorted(SITES.glob("*.yaml")):
+    for path in (path for path in sorted(SITES.glob("*.yaml")) if chosen(path.stem)):
         site = load(path).site
         fine &= row(path.stem, len(site.network.buses), *worst(site_states(site, states, rng)))
-    for name, make in NETWORKS.items():
+    for name, make in ((name, make) for name, make in NETWORKS.items() if chosen(name)):
         net = make()
         fine &= row(name, len(net.bus), *worst(network_states(net, states, rng)))
     return 0 if fine else 1

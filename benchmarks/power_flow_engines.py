@@ -2,27 +2,34 @@
 
     .venv/bin/python benchmarks/power_flow_engines.py [--site FILE ...] [--scenarios 256] [--seconds 1.5]
 
-Each solves the same changing loads, one flow after the other and `--scenarios` at once (lightsim2grid and `runpp` have
-no batch: there they solve one by one). They take turns, three times each; the table holds the fastest turn. What
-either needs once is not counted. An engine that is not installed, or refuses a network, is told as such.
-Switches are resolved and tap changers held first, since only ours moves them.
+Each solves the same loads, one flow after the other and `--scenarios` at once (`runpp` has no batch: there it solves one
+by one), and gives the voltages of all buses and the flows of all branches. The loads change from call to call, so
+that nobody starts from the solution. Time is that of one core, on which all of them run, and which other work on the
+machine takes nothing of; BLAS is held to one thread, as in `gridhelm simulate`. They take turns, and the table holds
+the fastest of each. What is needed once is not counted. The voltages of the last flow are held against ours.
+An engine that is not installed, or refuses a network, is told as such. Switches are resolved and tap changers held
+first, since only ours moves them.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib.util
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandapower
+from scaling import cpu_s
+from threadpoolctl import threadpool_limits
 
 from agents.assemble import load
 from agents.forecasters.base import LOADS
-from twin.clock import stopwatch_s
+from twin.network.admittance import run_pandapower
 from twin.network.build import build_net
 from twin.network.power_flow import PowerFlow
 from twin.network.switched_flow import SwitchedPowerFlow
@@ -31,9 +38,25 @@ from twin.numeric import FloatArray
 from twin.site import Site
 
 SITES = tuple(Path(__file__).parents[1] / "site_configs" / f"{name}.yaml" for name in ("campus", "hyperscale"))
-TURNS, FEW = 3, 3
-Engine = Callable[[FloatArray, FloatArray], None]
-"""Solves ``(buses, flows)`` of kW and kvar."""
+TURNS, FEW = 5, 3
+CALLS = 4
+"""So many sets of loads take turns."""
+SLIGHTLY = 0.05
+"""How far each load differs from one flow to the next."""
+Engine = Callable[[FloatArray, FloatArray], FloatArray]
+"""Solves ``(buses, flows)`` of kW and kvar, and gives the voltages of the last flow, pu."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """What was measured of an engine."""
+
+    flow_us: float = np.inf
+    difference_pu: float = 0.0
+    refused: str = ""
+
+    def __str__(self) -> str:
+        return self.refused or f"{self.flow_us:,.1f}"
 
 
 def plain(site: Site) -> tuple[Topology, str, Mapping[str, str]]:
@@ -74,52 +97,65 @@ def unparalleled(topology: Topology) -> Topology:
 def ours(topology: Topology, slack: str, *, batch: bool) -> Engine:
     flow = PowerFlow(topology, slack)
 
-    def solve(p_kw: FloatArray, q_kvar: FloatArray) -> None:
-        if batch:
-            flow.solve(p_kw, q_kvar)
-        else:
-            for p, q in zip(p_kw.T, q_kvar.T, strict=True):
-                flow.solve(p, q)
+    def together(p_kw: FloatArray, q_kvar: FloatArray) -> FloatArray:
+        return flow.solve(p_kw, q_kvar).v_pu[:, -1]
 
-    return solve
+    def alone(p_kw: FloatArray, q_kvar: FloatArray) -> FloatArray:
+        for p, q in zip(p_kw.T, q_kvar.T, strict=True):
+            found = flow.solve(p, q)
+        return found.v_pu
+
+    return together if batch else alone
 
 
 def by_runpp(topology: Topology, slack: str) -> Engine:
+    """With lightsim2grid's solver inside, where that is installed."""
     net = build_net(topology, slack)
 
-    def solve(p_kw: FloatArray, q_kvar: FloatArray) -> None:
+    def solve(p_kw: FloatArray, q_kvar: FloatArray) -> FloatArray:
         for p, q in zip(p_kw.T, q_kvar.T, strict=True):
             net.load["p_mw"], net.load["q_mvar"] = p / 1e3, q / 1e3
-            pandapower.runpp(net, calculate_voltage_angles=True, numba=False, lightsim2grid=False)
+            pandapower.runpp(net, calculate_voltage_angles=True, trafo_model="t", numba=False)
+        voltage: FloatArray = net.res_bus["vm_pu"].to_numpy()
+        return voltage
 
     return solve
 
 
-def by_lightsim2grid(topology: Topology, slack: str) -> Engine:
+def by_lightsim2grid(topology: Topology, slack: str, *, batch: bool) -> Engine:
+    """Newton's method with KLU: its grid model, which starts from the last solution, or its injection sweep."""
+    from lightsim2grid.injectionSweep import InjectionSweepCPP
     from lightsim2grid.network import init_from_pandapower
 
     net = build_net(topology, slack)
-    pandapower.runpp(net, calculate_voltage_angles=True, numba=False, lightsim2grid=False)
-    grid = init_from_pandapower(net)
-    start = net._ppc["internal"]["V"]
-    state = grid.ac_pf(start.astype(np.complex128), 30, 1e-9)
+    run_pandapower(net)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that it takes the external grid as slack, and empty tap columns as zero
+        grid = init_from_pandapower(net)
+    state = start = grid.ac_pf(net._ppc["internal"]["V"].astype(np.complex128), 30, 1e-9)
     if not len(state):
         raise RuntimeError("no first solution")
-    every = np.ones(len(net.load), dtype=bool)
+    every, sweep = np.ones(len(net.load), dtype=bool), InjectionSweepCPP(grid)
 
-    def solve(p_kw: FloatArray, q_kvar: FloatArray) -> None:
+    def alone(p_kw: FloatArray, q_kvar: FloatArray) -> FloatArray:
         nonlocal state
         for p, q in zip(p_kw.T, q_kvar.T, strict=True):
             grid.update_loads_p(every, (p / 1e3).astype(np.float32))
             grid.update_loads_q(every, (q / 1e3).astype(np.float32))
             state = grid.ac_pf(state, 30, 1e-9)
-            if not len(state):
-                raise RuntimeError("a flow without a solution")
+        return np.abs(state)
 
-    return solve
+    def together(p_kw: FloatArray, q_kvar: FloatArray) -> FloatArray:
+        sweep.modify_load_p(np.ascontiguousarray(p_kw.T / 1e3))
+        sweep.modify_load_q(np.ascontiguousarray(q_kvar.T / 1e3))
+        sweep.compute(start, 30, 1e-9)
+        sweep.compute_branch_results()
+        return np.abs(sweep.get_voltages()[-1])
+
+    return together if batch else alone
 
 
-def by_power_grid_model(topology: Topology, slack: str, *, batch: bool) -> Engine:
+def by_power_grid_model(topology: Topology, slack: str, method: str, *, batch: bool) -> Engine:
     from power_grid_model import CalculationMethod, DatasetType, LoadGenType, PowerGridModel, initialize_array
 
     buses, data = {name: number for number, name in enumerate(topology.buses)}, {}
@@ -134,19 +170,24 @@ def by_power_grid_model(topology: Topology, slack: str, *, batch: bool) -> Engin
     data = {"node": node, "source": source, "sym_load": loads, **_branches(topology, buses)}
     model = PowerGridModel(data, system_frequency=topology.frequency_hz)
 
-    def solve(p_kw: FloatArray, q_kvar: FloatArray) -> None:
-        pieces = [(p_kw, q_kvar)] if batch else list(zip(p_kw.T[:, :, None], q_kvar.T[:, :, None], strict=True))
-        for p, q in pieces:
-            update = initialize_array(DatasetType.update, "sym_load", (p.shape[1], len(buses)))
-            update["id"], update["p_specified"], update["q_specified"] = loads["id"], p.T * 1e3, q.T * 1e3
-            model.calculate_power_flow(
-                update_data={"sym_load": update},
-                calculation_method=CalculationMethod.iterative_current,
-                error_tolerance=1e-9,
-                threading=0,
-            )
+    how = {"calculation_method": CalculationMethod[method], "error_tolerance": 1e-9}
 
-    return solve
+    def of(p_kw: FloatArray, q_kvar: FloatArray) -> dict[str, Any]:
+        update = initialize_array(DatasetType.update, "sym_load", p_kw.shape)
+        update["id"], update["p_specified"], update["q_specified"] = loads["id"], p_kw * 1e3, q_kvar * 1e3
+        return {"sym_load": update}
+
+    def alone(p_kw: FloatArray, q_kvar: FloatArray) -> FloatArray:
+        for p, q in zip(p_kw.T, q_kvar.T, strict=True):
+            model.update(update_data=of(p, q))
+            found = model.calculate_power_flow(**how)
+        return np.asarray(found["node"]["u_pu"])
+
+    def together(p_kw: FloatArray, q_kvar: FloatArray) -> FloatArray:
+        found = model.calculate_power_flow(update_data=of(p_kw.T, q_kvar.T), threading=-1, **how)
+        return np.asarray(found["node"]["u_pu"][-1])
+
+    return together if batch else alone
 
 
 def _branches(topology: Topology, buses: dict[str, int]) -> dict[str, Any]:
@@ -179,77 +220,86 @@ def _branches(topology: Topology, buses: dict[str, int]) -> dict[str, Any]:
 
 
 def engines(topology: Topology, slack: str, *, batch: bool) -> dict[str, Callable[[], Engine]]:
+    power_grid_model = partial(by_power_grid_model, topology, slack, batch=batch)
     return {
         "ours": lambda: ours(topology, slack, batch=batch),
-        "lightsim2grid, in memory": lambda: by_lightsim2grid(topology, slack),
-        "power-grid-model, iterative current": lambda: by_power_grid_model(topology, slack, batch=batch),
+        "lightsim2grid": lambda: by_lightsim2grid(topology, slack, batch=batch),
+        "power-grid-model, iterative current": lambda: power_grid_model("iterative_current"),
+        "power-grid-model, Newton-Raphson": lambda: power_grid_model("newton_raphson"),
         "pandapower.runpp": lambda: by_runpp(topology, slack),
     }
 
 
-def measured(site: Site, flows: int, seconds: float, *, batch: bool) -> dict[str, float | str]:
-    """Engine → microseconds per flow, or why there are none."""
+def measured(site: Site, flows: int, seconds: float, *, batch: bool) -> dict[str, Cell]:
+    """Of each engine."""
     topology, slack, node = plain(site)
-    p_kw, q_kvar = loads(site, topology, node, flows)
-    found: dict[str, float | str] = {}
+    sets = loads(site, topology, node, flows)
+    found: dict[str, Cell] = {}
     ready: dict[str, Engine] = {}
     for name, make in engines(topology, slack, batch=batch).items():
         module = name.split(",")[0].split(".")[0].replace("-", "_")
         if module != "ours" and importlib.util.find_spec(module) is None:
-            found[name] = "not installed"
+            found[name] = Cell(refused="not installed")
             continue
         try:
-            ready[name] = make()
-            ready[name](p_kw[:, :2], q_kvar[:, :2])
+            engine = make()
+            voltage = engine(*(part[:, :FEW] for part in sets[0]))
         except RuntimeError as error:
-            found[name] = f"refused: {error}"
-            ready.pop(name, None)
+            found[name] = Cell(refused=f"refused: {error}")
+            continue
+        ready[name] = engine
+        expected = voltage if name == "ours" else expected
+        found[name] = Cell(difference_pu=float(np.abs(voltage - expected).max()))
     for _ in range(TURNS):
         for name, engine in ready.items():
-            some = FEW if name == "pandapower.runpp" else flows
-            spent_us = turn(engine, p_kw[:, :some], q_kvar[:, :some], seconds)
-            found[name] = min(spent_us, float(found.get(name, np.inf)))
+            some = sets if name != "pandapower.runpp" else [(p[:, :FEW], q[:, :FEW]) for p, q in sets[:1]]
+            spent_us = turn(engine, some, seconds)
+            found[name] = replace(found[name], flow_us=min(spent_us, found[name].flow_us))
     return found
 
 
-def turn(engine: Engine, p_kw: FloatArray, q_kvar: FloatArray, seconds: float) -> float:
-    """Microseconds of one flow, over so many seconds at least."""
-    began_s, flows = stopwatch_s(), 0
-    while stopwatch_s() - began_s < seconds:
-        engine(p_kw, q_kvar)
-        flows += p_kw.shape[1]
-    return (stopwatch_s() - began_s) / flows * 1e6
+def turn(engine: Engine, sets: Sequence[tuple[FloatArray, FloatArray]], seconds: float) -> float:
+    """Microseconds of one flow, over so many seconds at least; every set as often as the others."""
+    began_s, flows = cpu_s(), 0
+    while cpu_s() - began_s < seconds:
+        for p_kw, q_kvar in sets:
+            engine(p_kw, q_kvar)
+            flows += p_kw.shape[1]
+    return (cpu_s() - began_s) / flows * 1e6
 
 
-def loads(site: Site, topology: Topology, node: Mapping[str, str], flows: int) -> tuple[FloatArray, FloatArray]:
-    """About half of what each load may draw, moving by a few percent from flow to flow."""
+def loads(site: Site, topology: Topology, node: Mapping[str, str], flows: int) -> list[tuple[FloatArray, FloatArray]]:
+    """About half of what each load may draw, a little different in every flow of every set."""
     rng, buses = np.random.default_rng(5), list(topology.buses)
     level_kw = np.zeros(len(buses))
     for device in site.devices.values():
         if device.account in LOADS:
             level_kw[buses.index(node[device.bus])] += 0.5 * device.rated_kw
-    p_kw = level_kw[:, None] * rng.uniform(0.95, 1.05, (len(buses), flows))
-    return p_kw, 0.2 * p_kw
+    spread = (1 - SLIGHTLY, 1 + SLIGHTLY)
+    sets = [level_kw[:, None] * rng.uniform(*spread, (len(buses), flows)) for _ in range(CALLS)]
+    return [(p_kw, 0.2 * p_kw) for p_kw in sets]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--site", type=Path, nargs="+", default=list(SITES))
     parser.add_argument("--scenarios", type=int, default=256)
-    parser.add_argument("--seconds", type=float, default=1.5, help="of one turn")
+    parser.add_argument("--seconds", type=float, default=1.0, help="of one turn")
     options = parser.parse_args()
-    print("| site | engine | one after the other, µs | together, µs a flow |")
-    print("|---|---|---:|---:|")
-    for path in options.site:
-        site = load(path).site
-        alone = measured(site, 16, options.seconds, batch=False)
-        together = measured(site, options.scenarios, options.seconds, batch=True)
-        for name in alone:
-            print(f"| {site.name} | {name} | {shown(alone[name])} | {shown(together[name])} |", flush=True)
+    print("| site | buses | engine | one after the other, µs | together, µs a flow | largest difference to ours, pu |")
+    print("|---|---:|---|---:|---:|---:|")
+    with threadpool_limits(1, user_api="blas"):
+        for path in options.site:
+            site = load(path).site
+            alone = measured(site, 16, options.seconds, batch=False)
+            together = measured(site, options.scenarios, options.seconds, batch=True)
+            for name in alone:
+                print(row(site, name, alone[name], together[name]), flush=True)
 
 
-def shown(value: float | str) -> str:
-    return value if isinstance(value, str) else f"{value:,.1f}"
+def row(site: Site, name: str, alone: Cell, together: Cell) -> str:
+    difference = f"{max(alone.difference_pu, together.difference_pu):.0e}" if name != "ours" else ""
+    return f"| {site.name} | {len(site.network.buses)} | {name} | {alone} | {together} | {difference} |"
 
 
 if __name__ == "__main__":
