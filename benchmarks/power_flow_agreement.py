@@ -3,10 +3,12 @@
     .venv/bin/python benchmarks/power_flow_agreement.py [--states 200] [--only island CIGRE IEEE]
 
 Sites: every file of site_configs/, islands included, each bus loaded or generating at random within what stands there,
-tap changers in random positions (in networks of up to 60 buses). Networks: those that pandapower ships, CIGRE and IEEE,
-with generators at the reactive power that pandapower found for them (our network holds no voltage but the slack's), all
-loads and generators scaled at random, together by 0.9 to 1 and each by 2% up or down. Voltages in pu, branch powers as
-a fraction of the branch's rating (of the largest flow where it has none).
+tap changers in random positions (in networks of up to 60 buses). The same again with switches: breakers and couplers in
+random positions, in half of the states a line or transformer out of service, transfer switches on the feed that ours
+found; a bus must be dark in both or in neither. Networks: those that pandapower ships, CIGRE and IEEE, with generators
+at the reactive power that pandapower found for them (our network holds no voltage but the slack's), all loads and
+generators scaled at random, together by 0.9 to 1 and each by 2% up or down. Voltages in pu, branch powers as a fraction
+of the branch's rating (of the largest flow where it has none).
 Prints a Markdown table; ends with 1 where a difference is above 1e-8 pu or 1e-6.
 """
 
@@ -14,7 +16,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,7 @@ from twin.network.admittance import KVA_PER_MVA, Admittance, run_pandapower
 from twin.network.build import build_net
 from twin.network.power_flow import PowerFlow
 from twin.network.switched_flow import SwitchedPowerFlow
+from twin.network.switching import Feed, NetworkState, normal_state
 from twin.network.taps import at_steps, tap_changers
 from twin.network.topology import Topology
 from twin.numeric import FloatArray
@@ -35,6 +38,8 @@ from twin.site import Site
 
 SITES = Path(__file__).parents[1] / "site_configs"
 MOST_PU, MOST_FRACTION = 1e-8, 1e-6
+SWITCHED_STATES = 5
+"""Loadings in each position of the switches, of which every one is a network of its own."""
 MANY_BUSES = 60
 """A network of more is built once, and its tap changers stay where the file has them."""
 NETWORKS = {
@@ -60,12 +65,10 @@ class Difference:
 def site_states(site: Site, states: int, rng: np.random.Generator) -> Iterator[Difference]:
     """A site's own network, in `states` random states."""
     slack, buses = site.devices[site.slack].bus, list(site.network.buses)
-    most_kw = np.zeros(len(buses))
-    for name, device in site.devices.items():
-        if name != site.slack:
-            most_kw[buses.index(device.bus)] += device.rated_kw
+    most_kw = most_at_buses_kw(site)
     changers, large = tap_changers(site.network), len(buses) > MANY_BUSES
-    flow, net = None, None
+    flow: SwitchedPowerFlow | None = None
+    net: Any = None
     for _ in range(states):
         if flow is None or (changers and not large):
             steps = {name: int(rng.integers(taps.min_steps, taps.max_steps + 1)) for name, taps in changers.items()}
@@ -75,15 +78,71 @@ def site_states(site: Site, states: int, rng: np.random.Generator) -> Iterator[D
         ours = flow.solve(p_kw, q_kvar)
         net.load["p_mw"], net.load["q_mvar"] = p_kw / 1e3, q_kvar / 1e3
         run_pandapower(net)
-        rated_kw = [
-            np.sqrt(3) * topology.buses[item.from_bus].rated_v * item.rated_a / 1e3 for item in topology.lines.values()
-        ]
-        rated_kw += [item.rated_kva * item.parallel_count for item in topology.transformers.values()]
         theirs_kw = np.concatenate([net.res_line["p_from_mw"], net.res_trafo["p_hv_mw"]]) * 1e3
         yield Difference(
             v_pu=float(np.abs(ours.v_pu - net.res_bus["vm_pu"].to_numpy()).max()),
-            power_fraction=float((np.abs(ours.branch_p_kw - theirs_kw) / rated_kw).max(initial=0.0)),
+            power_fraction=float((np.abs(ours.branch_p_kw - theirs_kw) / rated_kw(topology)).max(initial=0.0)),
         )
+
+
+def switched_states(site: Site, states: int, rng: np.random.Generator) -> Iterator[Difference]:
+    """A site's own network with its switches in random positions, a new one every few states."""
+    slack, buses = site.devices[site.slack].bus, list(site.network.buses)
+    topology = fixed(site.network)
+    flow, most_kw = SwitchedPowerFlow(topology, slack), most_at_buses_kw(site) / 2
+    for number in range(states):
+        if number % SWITCHED_STATES == 0:
+            state = random_state(topology, rng)
+            net = switched_net(topology, slack, state, flow.energised(state).feeds)
+        p_kw, q_kvar = rng.uniform(-1, 1, len(buses)) * most_kw, rng.uniform(-0.3, 0.3, len(buses)) * most_kw
+        ours = flow.solve(p_kw, q_kvar, state=state)
+        net.load["p_mw"], net.load["q_mvar"] = p_kw / 1e3, q_kvar / 1e3
+        run_pandapower(net)
+        v_pu = net.res_bus["vm_pu"].to_numpy()
+        if (np.isfinite(v_pu) != ours.supplied).any():
+            yield Difference(v_pu=1.0, power_fraction=1.0)
+            continue
+        theirs_kw = np.nan_to_num(np.concatenate([net.res_line["p_from_mw"], net.res_trafo["p_hv_mw"]])) * 1e3
+        yield Difference(
+            v_pu=float(np.abs(ours.v_pu - v_pu)[ours.supplied].max()),
+            power_fraction=float((np.abs(ours.branch_p_kw - theirs_kw) / rated_kw(topology)).max(initial=0.0)),
+        )
+
+
+def random_state(topology: Topology, rng: np.random.Generator) -> NetworkState:
+    """A third of the switches moved; in half of the states a branch out of service."""
+    switches = frozenset(name for name in (*topology.breakers, *topology.couplers) if rng.random() < 1 / 3)
+    out = [str(rng.choice(topology.branches))] if rng.random() < 1 / 2 and topology.branches else []
+    normal = normal_state(topology)
+    return replace(normal, open_switches=normal.open_switches ^ switches).without(branches=out)
+
+
+def switched_net(topology: Topology, slack: str, state: NetworkState, feeds: Mapping[str, Feed]) -> Any:
+    """The network in `state` as pandapower has it."""
+    net = build_net(topology, slack)
+    for row, name, kind in zip(net.switch.index, net.switch["name"], net.switch["type"], strict=True):
+        closed = kind == f"transfer_{feeds[name]}" if name in feeds else name not in state.open_switches
+        net.switch.loc[row, "closed"] = closed
+    for table in (net.line, net.trafo):
+        table["in_service"] = ~table["name"].isin(state.branches_out)
+    return net
+
+
+def most_at_buses_kw(site: Site) -> FloatArray:
+    """What the devices at each bus may draw or give."""
+    most_kw, buses = np.zeros(len(site.network.buses)), list(site.network.buses)
+    for name, device in site.devices.items():
+        if name != site.slack:
+            most_kw[buses.index(device.bus)] += device.rated_kw
+    return most_kw
+
+
+def rated_kw(topology: Topology) -> FloatArray:
+    """Of every branch."""
+    lines = [
+        np.sqrt(3) * topology.buses[item.from_bus].rated_v * item.rated_a / 1e3 for item in topology.lines.values()
+    ]
+    return np.array([*lines, *(item.rated_kva * item.parallel_count for item in topology.transformers.values())])
 
 
 def fixed(topology: Topology) -> Topology:
@@ -194,6 +253,8 @@ def main() -> int:
     for path in (path for path in sorted(SITES.glob("*.yaml")) if chosen(path.stem)):
         site = load(path).site
         fine &= row(path.stem, len(site.network.buses), *worst(site_states(site, states, rng)))
+        switched = switched_states(site, states, rng)
+        fine &= row(f"{path.stem}, switched", len(site.network.buses), *worst(switched))
     for name, make in ((name, make) for name, make in NETWORKS.items() if chosen(name)):
         net = make()
         fine &= row(name, len(net.bus), *worst(network_states(net, states, rng)))
