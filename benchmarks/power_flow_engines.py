@@ -1,9 +1,9 @@
 """Which engine solves a site's power flow fastest: ours, lightsim2grid in memory, power-grid-model in batches, `runpp`.
 
-    .venv/bin/python benchmarks/power_flow_engines.py [--site FILE ...] [--scenarios 256] [--seconds 1.5]
+    .venv/bin/python benchmarks/power_flow_engines.py [--site FILE ...] [--scenarios 256] [--seconds 1]
 
-Each solves the same loads, one flow after the other and `--scenarios` at once (`runpp` has no batch: there it solves one
-by one), and gives the voltages of all buses and the flows of all branches. The loads change from call to call, so
+Each solves the same loads, one flow after the other and `--scenarios` at once (`runpp` has no batch: there it solves
+one by one), and gives the voltages of all buses and the flows of all branches. The loads change from call to call, so
 that nobody starts from the solution. Time is that of one core, on which all of them run, and which other work on the
 machine takes nothing of; BLAS is held to one thread, as in `gridhelm simulate`. They take turns, and the table holds
 the fastest of each. What is needed once is not counted. The voltages of the last flow are held against ours.
@@ -45,6 +45,8 @@ SLIGHTLY = 0.05
 """How far each load differs from one flow to the next."""
 Engine = Callable[[FloatArray, FloatArray], FloatArray]
 """Solves ``(buses, flows)`` of kW and kvar, and gives the voltages of the last flow, pu."""
+Sets = Sequence[tuple[FloatArray, FloatArray]]
+"""Of loads, kW and kvar."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,32 +235,30 @@ def engines(topology: Topology, slack: str, *, batch: bool) -> dict[str, Callabl
 def measured(site: Site, flows: int, seconds: float, *, batch: bool) -> dict[str, Cell]:
     """Of each engine."""
     topology, slack, node = plain(site)
-    sets = loads(site, topology, node, flows)
+    every = loads(site, topology, node, flows)
+    few = [(p_kw[:, :FEW], q_kvar[:, :FEW]) for p_kw, q_kvar in every[:1]]
+    reference = ours(topology, slack, batch=False)
     found: dict[str, Cell] = {}
-    ready: dict[str, Engine] = {}
+    ready: dict[str, tuple[Engine, Sets]] = {}
     for name, make in engines(topology, slack, batch=batch).items():
-        module = name.split(",")[0].split(".")[0].replace("-", "_")
+        module, sets = name.split(",")[0].split(".")[0].replace("-", "_"), few if "runpp" in name else every
         if module != "ours" and importlib.util.find_spec(module) is None:
             found[name] = Cell(refused="not installed")
             continue
         try:
             engine = make()
-            voltage = engine(*(part[:, :FEW] for part in sets[0]))
+            difference_pu = np.abs(engine(*sets[0]) - reference(*sets[0])).max()
         except RuntimeError as error:
             found[name] = Cell(refused=f"refused: {error}")
             continue
-        ready[name] = engine
-        expected = voltage if name == "ours" else expected
-        found[name] = Cell(difference_pu=float(np.abs(voltage - expected).max()))
+        ready[name], found[name] = (engine, sets), Cell(difference_pu=float(difference_pu))
     for _ in range(TURNS):
-        for name, engine in ready.items():
-            some = sets if name != "pandapower.runpp" else [(p[:, :FEW], q[:, :FEW]) for p, q in sets[:1]]
-            spent_us = turn(engine, some, seconds)
-            found[name] = replace(found[name], flow_us=min(spent_us, found[name].flow_us))
+        for name, (engine, sets) in ready.items():
+            found[name] = replace(found[name], flow_us=min(turn(engine, sets, seconds), found[name].flow_us))
     return found
 
 
-def turn(engine: Engine, sets: Sequence[tuple[FloatArray, FloatArray]], seconds: float) -> float:
+def turn(engine: Engine, sets: Sets, seconds: float) -> float:
     """Microseconds of one flow, over so many seconds at least; every set as often as the others."""
     began_s, flows = cpu_s(), 0
     while cpu_s() - began_s < seconds:
@@ -268,7 +268,7 @@ def turn(engine: Engine, sets: Sequence[tuple[FloatArray, FloatArray]], seconds:
     return (cpu_s() - began_s) / flows * 1e6
 
 
-def loads(site: Site, topology: Topology, node: Mapping[str, str], flows: int) -> list[tuple[FloatArray, FloatArray]]:
+def loads(site: Site, topology: Topology, node: Mapping[str, str], flows: int) -> Sets:
     """About half of what each load may draw, a little different in every flow of every set."""
     rng, buses = np.random.default_rng(5), list(topology.buses)
     level_kw = np.zeros(len(buses))
