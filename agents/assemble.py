@@ -46,10 +46,13 @@ class LoadedSite:
         return Policy(name=name, rules=None if name == "idle" else self.rules)
 
 
-def load(path: Path) -> LoadedSite:
-    """Read a site file with its rules. Raises `InputError` with every problem found."""
+def load(path: Path, *, with_links: bool = True) -> LoadedSite:
+    """Read a site file with its rules, and the register maps of its links. Raises `InputError` with every problem.
+
+    Without links, the maps are not read: a simulation does without, and reading them takes a quarter of its start.
+    """
     site, document = load_document(path)
-    problems = tuple(link_problems(site, document))
+    problems = tuple(link_problems(site, document)) if with_links else ()
     if problems:
         raise InputError(*problems)
     return LoadedSite(site=site, rules=parse_rules(site, document))

@@ -1,10 +1,13 @@
-"""A person's plan of scenarios: which seeds, which parameters, which outages; every combination is one scenario.
+"""A person's plan of scenarios: seeds, parameters, weather and outages; every combination is one scenario.
 
 ::
 
     seeds: {first: 0, count: 16}
     vary:
       battery.capacity_kwh: [5000, 10000, 20000]
+    weather:
+      typical: {format: greensboro}
+      year 2019: {format: csv, file: measured.csv, year: 2019}
     outages:
       none: []
       feeder fault:
@@ -14,7 +17,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from itertools import product
 from pathlib import Path
@@ -28,6 +31,7 @@ from twin.errors import InputError, Problem
 from twin.network.checks import one_of
 from twin.scenario import Outage, Scenario
 from twin.site import Site
+from twin.weather_source import WeatherSource
 from twin.yaml_file import Document, read_yaml
 
 
@@ -66,6 +70,8 @@ class ScenarioPlan:
     seeds: Seeds = field(default_factory=Seeds)
     vary: Mapping[str, Values] = field(default_factory=dict)
     """`<device>.<parameter>` → values."""
+    weather: Mapping[str, WeatherSource] = field(default_factory=dict)
+    """Cases by name; a file lies beside the plan. Without any, the weather of the site."""
     outages: Mapping[str, tuple[PlannedOutage, ...]] = field(default_factory=lambda: {"none": ()})
     """Cases by name; a case without an outage is one, too."""
 
@@ -76,17 +82,21 @@ class PlannedScenario:
 
     scenario: Scenario
     label: Mapping[str, str | float]
-    """Columns of a table: `seed`, each parameter that varies, and `outages`."""
+    """Columns of a table: `seed`, each parameter that varies, `weather` and `outages`."""
 
 
 def read_plan(path: Path, site: Site) -> tuple[PlannedScenario, ...]:
     """Every scenario of a plan, seeds varying fastest. Raises `InputError` with every problem, each with its line."""
     document = read_yaml(path)
     plan = document.validate(TypeAdapter(ScenarioPlan))
-    problems = (*_parameter_problems(plan, site, document), *_outage_problems(plan, site, document))
+    problems = (
+        *_parameter_problems(plan, site, document),
+        *_weather_problems(plan, document),
+        *_outage_problems(plan, site, document),
+    )
     if problems:
         raise InputError(*problems)
-    return tuple(_combinations(plan))
+    return tuple(_combinations(plan, {name: _beside(path, source) for name, source in plan.weather.items()}))
 
 
 def planned_seeds(seeds: Sequence[int]) -> tuple[PlannedScenario, ...]:
@@ -94,15 +104,22 @@ def planned_seeds(seeds: Sequence[int]) -> tuple[PlannedScenario, ...]:
     return tuple(PlannedScenario(scenario=Scenario(seed=seed), label={"seed": seed}) for seed in seeds)
 
 
-def _combinations(plan: ScenarioPlan) -> Iterator[PlannedScenario]:
+def _combinations(plan: ScenarioPlan, weathers: Mapping[str, WeatherSource]) -> Iterator[PlannedScenario]:
     seeds = range(plan.seeds.first, plan.seeds.first + plan.seeds.count)
-    for name, values, seed in product(plan.outages, product(*plan.vary.values()), seeds):
+    for name, sky, values, seed in product(plan.outages, weathers or ("",), product(*plan.vary.values()), seeds):
         parameters = dict(zip(plan.vary, values, strict=True))
         outages = tuple(_outage(item) for item in plan.outages[name])
         label: dict[str, str | float] = {"seed": seed, **parameters}
+        if sky:
+            label["weather"] = sky
         if len(plan.outages) > 1 or outages:
             label["outages"] = name
-        yield PlannedScenario(scenario=Scenario(seed=seed, parameters=parameters, outages=outages), label=label)
+        scenario = Scenario(seed=seed, weather=weathers.get(sky), parameters=parameters, outages=outages)
+        yield PlannedScenario(scenario=scenario, label=label)
+
+
+def _beside(plan: Path, source: WeatherSource) -> WeatherSource:
+    return source if source.file is None else replace(source, file=str(plan.parent.resolve() / source.file))
 
 
 def _outage(item: PlannedOutage) -> Outage:
@@ -136,6 +153,15 @@ def _value_problems(
         except ValidationError as error:
             words = error.errors()[0]["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
             yield document.problem(("vary", path, place), found=f"{value:g}", expected=words)
+
+
+def _weather_problems(plan: ScenarioPlan, document: Document) -> Iterator[Problem]:
+    for name, source in plan.weather.items():
+        expected = f"the path of a file in the format {source.format}, beside the plan"
+        if source.format != "greensboro" and source.file is None:
+            yield document.problem(("weather", name), found="no file", expected=expected)
+        elif source.file is not None and not (document.path.parent / source.file).is_file():
+            yield document.problem(("weather", name, "file"), found=f"no file {source.file}", expected=expected)
 
 
 def _outage_problems(plan: ScenarioPlan, site: Site, document: Document) -> Iterator[Problem]:

@@ -59,13 +59,14 @@ def surroundings(
     site: Site, site_path: Path, grid: TimeGrid, rules: Sequence[Rule] | None, scenarios: Sequence[Scenario]
 ) -> Surroundings:
     """All that a simulation of these scenarios over `grid` runs in."""
-    weather = read_weather(site.weather, site.location, grid, site_path)
+    sources = dict.fromkeys(scenario.weather for scenario in scenarios)
+    weathers = {source: read_weather(source or site.weather, site.location, grid, site_path) for source in sources}
     return Surroundings(
         site=site,
         parameters=varied(scenarios),
         rules=rules,
         step_s=grid.step_s,
-        drives=Drives(site, weather, scenarios),
+        drives=Drives(site, weathers, scenarios),
         network=NetworkInMemory(site, scenarios),
         watch=watch_limits(site),
         forecasting=ForecastingAgent(site, scored=False),

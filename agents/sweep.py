@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -97,7 +97,7 @@ def run_sweep(sweep: Sweep, progress: Callable[[int, int], None], *, restart: bo
 
     Raises `InputError` where the folder is of another sweep or at work, `RecordError` where nothing can be written.
     """
-    sweep = replace(sweep, loaded=sweep.loaded or load(sweep.site_path))
+    sweep = replace(sweep, loaded=sweep.loaded or load(sweep.site_path, with_links=False))
     with nullcontext() if sweep.out is None else folder_of(sweep.out):
         return _run(sweep, _batches(sweep, _asked(sweep, restart=restart)), progress)
 
@@ -152,13 +152,14 @@ def batch_size(sweep: Sweep, site: Site) -> int:
 
 def _question(sweep: Sweep, site: Site) -> dict[str, Any]:
     """All that the answer depends on: also what is in the files that the site file names."""
-    labels = json.dumps([[dict(one.label), repr(one.scenario.outages)] for one in sweep.scenarios])
-    weather = None if site.weather.file is None else sweep.site_path.parent / site.weather.file
+    labels = json.dumps(
+        [[dict(one.label), repr(one.scenario.weather), repr(one.scenario.outages)] for one in sweep.scenarios]
+    )
     return {
         "site": sweep.site_path.name,
         "site_sha256": _digest(sweep.site_path.read_bytes()),
         "network_sha256": _digest(repr(site.network).encode()),
-        "weather_sha256": _digest(weather.read_bytes()) if weather is not None and weather.is_file() else None,
+        "weather_sha256": [_digest(path.read_bytes()) for path in _weather_files(sweep, site)],
         "policy": sweep.policy,
         "start": sweep.grid.start.isoformat(),
         "step_s": sweep.grid.step_s,
@@ -170,13 +171,19 @@ def _question(sweep: Sweep, site: Site) -> dict[str, Any]:
     }
 
 
+def _weather_files(sweep: Sweep, site: Site) -> Iterator[Path]:
+    for source in dict.fromkeys(one.scenario.weather or site.weather for one in sweep.scenarios):
+        if source.file is not None and (path := sweep.site_path.parent / source.file).is_file():
+            yield path
+
+
 def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
 def _asked(sweep: Sweep, *, restart: bool) -> int:
     """Keep the question in the folder, or find the same one there; the size of its batches."""
-    site = (sweep.loaded or load(sweep.site_path)).site
+    site = (sweep.loaded or load(sweep.site_path, with_links=False)).site
     size = batch_size(sweep, site)
     if sweep.out is None:
         return size

@@ -73,7 +73,7 @@ class BatchResult:
 
 def run_batch(batch: Batch, progress: Callable[[int], None], loaded: LoadedSite | None = None) -> BatchResult:
     """Run it and write its files; of one that is interrupted no file is left. The site is read unless it is given."""
-    loaded = loaded or load(batch.site_path)
+    loaded = loaded or load(batch.site_path, with_links=False)
     table = StepTable(batch.steps_file, batch.numbers, batch.every) if batch.out and batch.every else None
     try:
         result = _simulated(batch, loaded, table, progress)

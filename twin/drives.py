@@ -19,6 +19,10 @@ from twin.scenario import Scenario, with_parameters
 from twin.site import Site
 from twin.units import SECONDS_PER_HOUR
 from twin.weather import Weather, part_of
+from twin.weather_source import WeatherSource
+
+Weathers = Mapping[WeatherSource | None, Weather]
+"""Source, as a scenario names it → the weather; None: that of the site."""
 
 BLOCK_BYTES = 48e6
 """Of one block; while it is made, some three times as much is needed."""
@@ -27,9 +31,11 @@ BLOCK_BYTES = 48e6
 class Drives:
     """Series of all devices, over the intervals of the weather's grid."""
 
-    def __init__(self, site: Site, weather: Weather, scenarios: Sequence[Scenario] = (Scenario(),)) -> None:
-        self.grid, self.scenarios = weather.grid, len(scenarios)
-        self._weather, self._alike = weather, _alike(site, scenarios)
+    def __init__(self, site: Site, weathers: Weathers, scenarios: Sequence[Scenario] = (Scenario(),)) -> None:
+        """`weathers`: that of every scenario, all on one grid."""
+        self._weathers, self._alike = weathers, _alike(site, scenarios)
+        self._some_weather = next(iter(weathers.values()))
+        self.grid, self.scenarios = self._some_weather.grid, len(scenarios)
         self._devices = {name: device for name, device in site.devices.items() if device.drive(self._glimpse(), 0)}
         self.names = tuple(
             (name, key) for name, device in self._devices.items() for key in device.drive(self._glimpse(), 0)
@@ -42,7 +48,7 @@ class Drives:
         self._first, self._block = 0, np.empty((0, len(self.names), self.scenarios))
 
     def _glimpse(self) -> Weather:
-        return part_of(self._weather, 0, 1)
+        return part_of(self._some_weather, 0, 1)
 
     def row(self, index: int) -> FloatArray:
         """``(series, scenarios)`` in the order of `names`; after the end, those of the last interval."""
@@ -64,34 +70,37 @@ class Drives:
 
     def _made(self, first: int, steps: int) -> FloatArray:
         before = min(self._look_back_steps, first)
-        weather = part_of(self._weather, first - before, before + steps)
+        weathers = {
+            source: part_of(weather, first - before, before + steps) for source, weather in self._weathers.items()
+        }
         block = np.empty((steps, len(self.names), self.scenarios))
         place = 0
         for name in self._devices:
-            for columns, seeds, variant in self._alike:
-                series = list(variant[name].drive(weather, seeds).values())
+            for columns, source, seeds, variant in self._alike:
+                series = list(variant[name].drive(weathers[source], seeds).values())
                 for row, values in enumerate(series, start=place):
                     block[:, row, columns] = np.atleast_2d(values)[:, before:].T
             place += len(series)
         return block
 
 
-Alike = tuple[npt.NDArray[np.intp], Seed, Mapping[str, Device[Any]]]
-"""Scenarios, their seeds, and the devices that they share."""
+Alike = tuple[npt.NDArray[np.intp], WeatherSource | None, Seed, Mapping[str, Device[Any]]]
+"""Scenarios, their weather, their seeds, and the devices that they share."""
 
 
 def _alike(site: Site, scenarios: Sequence[Scenario]) -> list[Alike]:
-    """Scenarios with the same parameters, together."""
-    groups: dict[tuple[tuple[str, float], ...], list[int]] = {}
+    """Scenarios with the same weather and the same parameters, together."""
+    groups: dict[tuple[WeatherSource | None, tuple[tuple[str, float], ...]], list[int]] = {}
     for number, scenario in enumerate(scenarios):
-        groups.setdefault(tuple(sorted(scenario.parameters.items())), []).append(number)
+        groups.setdefault((scenario.weather, tuple(sorted(scenario.parameters.items()))), []).append(number)
     return [
         (
             np.array(members),
+            source,
             _seed([scenarios[number].seed for number in members]),
             with_parameters(site, dict(values)).devices,
         )
-        for values, members in groups.items()
+        for (source, values), members in groups.items()
     ]
 
 

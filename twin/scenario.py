@@ -13,6 +13,7 @@ import numpy as np
 from twin.devices.base import Device
 from twin.numeric import Num
 from twin.site import Site
+from twin.weather_source import WeatherSource
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +31,8 @@ class Scenario:
 
     seed: int = 0
     """Of everything random; 0 is the weather file as it stands."""
+    weather: WeatherSource | None = None
+    """None: that of the site file."""
     parameters: Mapping[str, float] = field(default_factory=dict)
     """`<device>.<parameter>` → its value instead of that in the site file."""
     outages: Sequence[Outage] = ()

@@ -100,7 +100,7 @@ def simulated_plant(
     site: Site, weather: Weather, seeds: Sequence[int] = (0,), *, present_flow: bool = False
 ) -> SimulatedPlant:
     """A site under some weather, one scenario for each seed; see `SimulatedPlant`."""
-    drives, network = Drives(site, weather, seeds_of(seeds)), NetworkInMemory(site, seeds_of(seeds))
+    drives, network = Drives(site, {None: weather}, seeds_of(seeds)), NetworkInMemory(site, seeds_of(seeds))
     return SimulatedPlant(site, drives, network, present_flow=present_flow)
 
 

@@ -22,7 +22,7 @@ from twin.numeric import FloatArray
 from twin.sun import Sun, sun_at, sun_over
 from twin.timegrid import TimeGrid
 from twin.weather_source import WeatherSource
-from twin.weather_table import YEAR_S, Table, check_measured, read_table, second_of_year_s, stamp, typical
+from twin.weather_table import YEAR_S, Table, check_measured, read_table, second_of_year_s, stamp, typical, year_of
 
 if TYPE_CHECKING:
     from twin.site import Location
@@ -119,7 +119,7 @@ def read_weather(source: WeatherSource, location: Location, grid: TimeGrid, site
     file counts as it is stamped, and has to cover the grid. Raises `InputError`.
     """
     path = _path(source, site_path)
-    sky = _sky(source.format, path, source.typical_year, location.latitude_deg, location.longitude_deg)
+    sky = _sky(source, path, location.latitude_deg, location.longitude_deg)
     at_s = seconds_of(grid.index())
     if source.typical_year:
         at_s = second_of_year_s(at_s + standard_offset_s(location))
@@ -184,10 +184,10 @@ def _path(source: WeatherSource, site_path: Path) -> Path:
 
 
 @lru_cache(maxsize=4)
-def _sky(format_name: str, path: Path, typical_year: bool, latitude_deg: float, longitude_deg: float) -> Sky:
-    table = read_table(format_name, path)
-    if typical_year:
-        table = typical(table)
+def _sky(source: WeatherSource, path: Path, latitude_deg: float, longitude_deg: float) -> Sky:
+    table = _table(source.format, path)
+    if source.typical_year:
+        table = typical(table if source.year is None else year_of(table, source.year))
     else:
         check_measured(table)
     latitude_deg = latitude_deg if table.latitude_deg is None else table.latitude_deg
@@ -202,6 +202,10 @@ def _sky(format_name: str, path: Path, typical_year: bool, latitude_deg: float, 
         clearness=_seen(table.columns["ghi_w_m2"], extra_w_m2 * cos.mean(axis=1), cos),
         beam=_seen(table.columns["dni_w_m2"], extra_w_m2 * (cos > 0.0).mean(axis=1), cos),
     )
+
+
+_table = lru_cache(maxsize=2)(read_table)
+"""Years of one file are read one after the other."""
 
 
 def _seen(measured_w_m2: FloatArray, possible_w_m2: FloatArray, cos: FloatArray) -> FloatArray:

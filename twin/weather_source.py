@@ -25,3 +25,9 @@ class WeatherSource:
     """
     typical_year: bool = True
     """True: month, day and hour count and the year does not, so that any year can be simulated."""
+    year: int | None = None
+    """Of a file of several years: this one, in the station's standard time, laid on any year as a typical one."""
+
+    def __post_init__(self) -> None:
+        if self.year is not None and not self.typical_year:
+            raise ValueError("typical_year true, or no year: one year of a file is laid on any year")

@@ -110,6 +110,17 @@ def typical(table: Table) -> Table:
     )
 
 
+def year_of(table: Table, year: int) -> Table:
+    """The rows of one calendar year, station's standard time; `InputError` if there are none."""
+    years = (table.starts_s + table.offset_s).astype("datetime64[s]").astype("datetime64[Y]").astype(np.int64) + 1970
+    chosen = np.flatnonzero(years == year)
+    if len(chosen) == 0:
+        raise InputError(_problem(table.file, None, f"rows of {years[0]} to {years[-1]}", f"rows of {year}", "time"))
+    columns = {name: value[chosen] for name, value in table.columns.items()}
+    first_line = table.first_line + int(chosen[0])
+    return replace(table, starts_s=table.starts_s[chosen], columns=columns, first_line=first_line)
+
+
 def _without_leap_day(table: Table) -> Table:
     dates = (table.starts_s + table.offset_s).astype("datetime64[s]").astype("datetime64[D]")
     month_day = (dates - dates.astype("datetime64[M]")).astype(np.int64)

@@ -49,5 +49,5 @@ def campus(
     loaded = load(CAMPUS)
     grid = TimeGrid(start=AFTERNOON, step_s=STEP_S, steps=288)
     weather = read_weather(loaded.site.weather, loaded.site.location, grid, CAMPUS)
-    plant = PlantWithFaults(loaded.site, Drives(loaded.site, weather), NetworkInMemory(loaded.site))
+    plant = PlantWithFaults(loaded.site, Drives(loaded.site, {None: weather}), NetworkInMemory(loaded.site))
     return plant, control_agent(loaded.site, plant, loaded.policy(policy), period_s=STEP_S, record=record)

@@ -9,6 +9,7 @@ from agents.assemble import load
 from agents.scenario_plan import planned_seeds, read_plan
 from twin.errors import InputError
 from twin.scenario import Outage, Scenario
+from twin.weather_source import WeatherSource
 
 SITE = load(Path(__file__).parents[2] / "site_configs" / "campus.yaml").site
 
@@ -71,3 +72,35 @@ def test_an_outage_of_nothing_is_told_with_its_line(tmp_path: Path) -> None:
     (problem,) = caught.value.problems
     assert (problem.line, problem.found) == (3, "'feader'")
     assert "did you mean feeder" in problem.expected
+
+
+def test_weather_cases_multiply_with_the_rest_and_lie_beside_the_plan(tmp_path: Path) -> None:
+    (tmp_path / "measured.csv").write_text("", encoding="utf-8")
+    plan = write(
+        tmp_path,
+        "seeds: {first: 3, count: 2}",
+        "weather:",
+        "  typical: {format: greensboro}",
+        "  year 2019: {format: csv, file: measured.csv, year: 2019}",
+    )
+    found = read_plan(plan, SITE)
+    assert [one.label["weather"] for one in found] == ["typical", "typical", "year 2019", "year 2019"]
+    measured = WeatherSource(format="csv", file=str(tmp_path.resolve() / "measured.csv"), year=2019)
+    assert found[-1].scenario == Scenario(seed=4, weather=measured)
+
+
+@pytest.mark.parametrize(
+    ("line", "found", "expected"),
+    [
+        ("{format: epw}", "no file", "beside the plan"),
+        ("{format: epw, file: nowhere.epw}", "no file nowhere.epw", "beside the plan"),
+        ("{year: 2019, typical_year: false}", "typical_year", "typical_year true, or no year"),
+    ],
+)
+def test_weather_that_is_not_there_is_told_with_its_line(tmp_path: Path, line: str, found: str, expected: str) -> None:
+    with pytest.raises(InputError) as caught:
+        read_plan(write(tmp_path, "seeds: {}", "weather:", f"  bad: {line}"), SITE)
+    (problem,) = caught.value.problems
+    assert problem.line == 3
+    assert found in problem.found
+    assert expected in problem.expected

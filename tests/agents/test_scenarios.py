@@ -12,11 +12,13 @@ import pytest
 from agents.assemble import load
 from agents.simulation import simulate
 from tests.agents.test_machine import Rows, of_scenarios
+from tests.twin.weather_files import hourly, write_csv
 from twin.errors import PowerFlowError
 from twin.ledger import Books
 from twin.numeric import Num
 from twin.scenario import Outage, Scenario
 from twin.timegrid import TimeGrid
+from twin.weather_source import WeatherSource
 
 CAMPUS = Path(__file__).parents[2] / "site_configs" / "campus.yaml"
 DAY = TimeGrid(start=datetime(2025, 7, 15, 10, tzinfo=UTC), step_s=300.0, steps=150)
@@ -53,6 +55,26 @@ def test_parameters_differ_side_by_side(as_machine_code: bool) -> None:
         np.testing.assert_allclose(mine, alone, rtol=1e-9, atol=1e-9 * max(alone))
         results.append(tuple(alone))
     assert len(set(results)) == len(DIFFERENT), "they make a difference"
+
+
+def test_weather_years_side_by_side_are_what_each_is_alone(tmp_path: Path) -> None:
+    """Two years of one file, the second hotter; and the weather of the site between them."""
+    stamps = hourly("2021-01-01T00:00:00-05:00", 2 * 8760)
+    path = write_csv(tmp_path / "measured.csv", stamps)
+    mild, hot = path.read_text(encoding="utf-8"), write_csv(path, stamps, dry_bulb_c=38.0).read_text(encoding="utf-8")
+    path.write_text("\n".join([*mild.splitlines()[:8761], *hot.splitlines()[8761:], ""]), encoding="utf-8")
+    years = [WeatherSource(format="csv", file=str(path), year=year) for year in (2021, 2022)]
+    scenarios = (Scenario(seed=1, weather=years[0]), Scenario(seed=1), Scenario(seed=1, weather=years[1]))
+    loaded = load(CAMPUS)
+    together, *alone = (
+        simulate(loaded.site, CAMPUS, DAY, loaded.policy("rules"), some).books
+        for some in (scenarios, *((one,) for one in scenarios))
+    )
+    for number, one in enumerate(alone):
+        mine = [float(np.broadcast_to(value, (3,))[number]) for value in of_scenarios(together)]
+        np.testing.assert_allclose(mine, [float(value) for value in of_scenarios(one)], rtol=1e-9, atol=1e-4)
+    pue = np.broadcast_to(together.pue, (3,))
+    assert pue[0] < pue[1] < pue[2], "mild, a July day of Greensboro, hot"
 
 
 def test_an_outage_darkens_what_lies_behind_it_in_its_scenario_alone() -> None:

@@ -77,7 +77,7 @@ def test_another_weather_is_another_question(tmp_path: Path) -> None:
     run(windless)
     run(windless)
     weather.write_text(WEATHER.replace(",0.5,3,", ",0.5,9,"), encoding="utf-8")
-    with pytest.raises(InputError, match=r"weather_sha256 '\w+', not '\w+'"):
+    with pytest.raises(InputError, match=r"weather_sha256 .+, not .+"):
         run(windless)
 
 

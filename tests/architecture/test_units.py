@@ -70,6 +70,7 @@ BARE: dict[str, str] = {
     "value": "in the unit of the point or setpoint that the object names",
     "values": "each in the unit that its own name carries",
     "violations": "a number of steps",
+    "year": "of the calendar",
 }
 """Structural name → what the number is instead of a physical quantity."""
 

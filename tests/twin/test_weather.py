@@ -199,3 +199,12 @@ def test_weather_does_not_depend_on_where_a_run_begins() -> None:
     later = typical(TimeGrid(start=whole.grid.start + timedelta(days=1), step_s=300.0, steps=288))
     for name in SERIES:
         np.testing.assert_allclose(getattr(later, name), getattr(whole, name)[288:], atol=1e-9)
+
+
+def test_one_year_of_a_file_is_asked_for_and_another_is_told(tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "years.csv", hourly("2021-01-01T00:00:00-05:00", 2 * 8760))
+    grid = TimeGrid(start=datetime(2030, 7, 1, tzinfo=UTC), step_s=3600.0, steps=24)
+    weather = read_weather(WeatherSource(format="csv", file=path.name, year=2022), GREENSBORO, grid, path)
+    assert weather.dry_bulb_c == pytest.approx(12.0)
+    with pytest.raises(InputError, match="rows of 2021 to 2022"):
+        read_weather(WeatherSource(format="csv", file=path.name, year=2023), GREENSBORO, grid, path)

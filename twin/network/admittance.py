@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy.typing as npt
 
 from twin.errors import PowerFlowError
 from twin.network.build import PandapowerNet, branch_ends, build_net, buses_not_supplied
+from twin.network.kept import kept
 from twin.network.topology import Topology, Transformer
 from twin.numeric import FloatArray
 
@@ -50,7 +52,7 @@ class Admittance:
 
 
 def admittance(topology: Topology, slack_bus: str) -> Admittance:
-    """Build the net, solve it once with pandapower, and take the matrices that it used.
+    """The matrices that pandapower uses: of a network that was solved before, as they were kept (`twin.network.kept`).
 
     Raises `PowerFlowError` when part of the network is not connected to the slack bus, and when switches
     join or cut anything: such a network is first resolved by `twin.network.switching.energise`.
@@ -64,6 +66,17 @@ def admittance(topology: Topology, slack_bus: str) -> Admittance:
         raise PowerFlowError(f"no line or transformer leads from {slack_bus} to {', '.join(isolated)}")
     if not topology.branches:
         return _single_bus(topology, slack_bus)
+    return Admittance(
+        buses=tuple(topology.buses),
+        branches=topology.branches,
+        slack=list(topology.buses).index(slack_bus),
+        slack_v_pu=topology.slack_v_pu,
+        **kept(repr((topology, slack_bus)), partial(_matrices, topology, slack_bus)),
+    )
+
+
+def _matrices(topology: Topology, slack_bus: str) -> dict[str, Any]:
+    """Build the net, solve it once with pandapower, and take the matrices that it used."""
     net = build_net(topology, slack_bus)
     run_pandapower(net)
     position, internal = net._pd2ppc_lookups["bus"][: len(topology.buses)], net._ppc["internal"]
@@ -72,19 +85,15 @@ def admittance(topology: Topology, slack_bus: str) -> Admittance:
     ends = [internal[name].toarray()[:, position] * KVA_PER_MVA for name in ("Yf", "Yt")]
     slack = list(topology.buses).index(slack_bus)
     impedance = _impedance(bus_matrix, slack)
-    return Admittance(
-        buses=tuple(topology.buses),
-        branches=topology.branches,
-        slack=slack,
-        slack_v_pu=topology.slack_v_pu,
-        matrix=np.concatenate([bus_matrix, *ends]),
-        place_bus=_place_bus(topology),
-        impedance=impedance,
-        open_circuit=np.eye(len(position))[slack] - impedance @ bus_matrix[:, slack],
-        rated_a_pu=_rated_a_pu(topology),
-        seed=internal["V"][position],
-        parameter_slopes=_parameter_slopes(internal["branch"]),
-    )
+    return {
+        "matrix": np.concatenate([bus_matrix, *ends]),
+        "place_bus": _place_bus(topology),
+        "impedance": impedance,
+        "open_circuit": np.eye(len(position))[slack] - impedance @ bus_matrix[:, slack],
+        "rated_a_pu": _rated_a_pu(topology),
+        "seed": internal["V"][position],
+        "parameter_slopes": _parameter_slopes(internal["branch"]),
+    }
 
 
 def _single_bus(topology: Topology, slack_bus: str) -> Admittance:
