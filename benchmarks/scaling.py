@@ -52,7 +52,7 @@ DAY_STEPS = 288
 POINTS: Mapping[str, Sequence[int]] = {
     "scenarios": (1, 4, 16, 64, 256, 1024),
     "buses": (0, 25, 50, 100, 250, 500, 1000),
-    "loaded_buses": (0, 25, 50, 100, 200, 400),
+    "loaded_buses": (0, 25, 50, 100, 250, 500, 1000),
     "devices": (0, 25, 50, 100, 200),
 }
 """Wanted sizes; 0 stands for the campus as it is, and the table tells the size that it has."""
