@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -14,16 +14,26 @@ import numpy.typing as npt
 
 import agents.forecasters
 from agents.clear_sky_table import ClearSkyTable
-from agents.forecasters.base import FORECASTERS, Forecaster, Interval, Positions, Setting, SignalSpec, signals_of
+from agents.forecasters.base import (
+    FORECASTERS,
+    Forecaster,
+    Interval,
+    Positions,
+    Setting,
+    SignalSpec,
+    rated_kw,
+    signals_of,
+)
 from agents.forecasters.clear_sky_persistence import MAX_INDEX, ClearSkyPersistence
 from agents.forecasters.errors import RunningErrors
 from agents.forecasters.interval_means import IntervalMeans
 from agents.forecasters.persistence import Persistence
 from agents.latest import Latest
 from twin.forecast import Forecast, Signal, Signals
-from twin.numeric import BoolArray, FloatArray
+from twin.numeric import BoolArray, FloatArray, Num
 from twin.quick import quick
 from twin.registry import load
+from twin.scenario import with_parameters
 from twin.site import Site
 from twin.state import SiteState
 from twin.timegrid import TimeGrid, floor_to
@@ -74,7 +84,7 @@ class _Issue:
         if self.stale.any():
             mean_kw[self.stale] = self.last.predict(self.grid, at)[self.stale]
         ceiling_kw = self.ceiling_kw(self.grid, at)
-        return np.minimum(np.maximum(mean_kw, 0.0, out=mean_kw), ceiling_kw, out=mean_kw)
+        return np.minimum(np.maximum(mean_kw, 0.0, out=mean_kw), ceiling_kw)
 
 
 class ForecastingAgent:
@@ -93,21 +103,25 @@ class ForecastingAgent:
         step_s: float | None = None,
         method: Callable[[SignalSpec], str] = usual_method,
         scored: bool = True,
+        parameters: Mapping[str, Num] | None = None,
     ) -> None:
-        """Without scores nothing is learnt of errors, and quantiles stay as wide as before the first forecast: for
+        """`parameters` of devices, `<device>.<parameter>` → a value for each scenario, tell apart what is forecast for.
+
+        Without scores nothing is learnt of errors, and quantiles stay as wide as before the first forecast: for
         a simulation in which nobody looks at them."""
         self._scored = scored
         control = site.control
-        self.signals: Sequence[SignalSpec] = signals_of(site)
         self._step_s = control.forecast_step_s if step_s is None else step_s
         self._period_s = control.forecast_period_s
         self._scored_every = max(round(SCORING_PERIOD_S / self._step_s), 1)
         self._validity_s = PERIODS_OF_VALIDITY * max(self._period_s, self._step_s)
         self._steps = math.ceil(control.forecast_horizon_h * SECONDS_PER_HOUR / self._step_s)
         self._all_steps: Positions = np.arange(self._steps)
-        self._setting = Setting(site=site, step_s=self._step_s, clear_sky=ClearSkyTable(site, self._step_s))
+        clear_sky = ClearSkyTable(site, self._step_s, parameters)
+        self.signals = _alike(signals_of(with_parameters(site, parameters or {})), clear_sky.scenarios)
+        self._setting = Setting(site=site, step_s=self._step_s, clear_sky=clear_sky)
         self._methods = [method(signal) for signal in self.signals]
-        self._rated_kw = np.array([signal.rated_kw for signal in self.signals])
+        self._rated_kw = rated_kw(self.signals)
         sunny = {signal.device: row for row, signal in enumerate(self.signals) if signal.solar}
         self._solar_rows = [sunny[device] for device in self._setting.clear_sky.devices]
         self._begin()
@@ -118,7 +132,7 @@ class ForecastingAgent:
         self._last = Persistence(self.signals, self._setting)
         self._teams = self._assembled()
         self._means = IntervalMeans(self.signals, self._step_s)
-        self._errors = RunningErrors(self._prior(), self._rated_kw, self._step_s)
+        self._errors = RunningErrors(self._prior(), self._rated_kw[:, 0], self._step_s)
         self._latest = Latest[Forecast]()
         self._seen_at: datetime | None = None
         self._next_issue = datetime.min.replace(tzinfo=UTC)
@@ -157,7 +171,7 @@ class ForecastingAgent:
 
     def _learn(self, finished: Interval) -> None:
         if self._scored and finished.number % self._scored_every == 0:
-            self._errors.learn(finished, self._scale_kw(finished.number, 1)[:, 0])
+            self._errors.learn(finished, self._scale_kw(finished.number, 1)[:, 0, 0])
         self._hand_over(finished)
 
     def _hand_over(self, interval: Interval) -> None:
@@ -198,7 +212,7 @@ class ForecastingAgent:
             widths_fraction=self._errors.widths_fraction(),
             stale=stale,
             known_until_s=self._known_until_s,
-            over_scenarios=self._means.over_scenarios,
+            over_scenarios=self._means.over_scenarios or self._rated_kw.shape[1] > 1,
         )
         if self._scored:
             self._errors.issued(first, known.mean_kw(self._errors.leads), ~stale)
@@ -228,9 +242,9 @@ class ForecastingAgent:
     def _ceiling_kw(self, grid: TimeGrid, at: Positions) -> FloatArray:
         """Physical limit of each signal: its rating, and for the sun what the clearest sky could give."""
         if not self._solar_rows:
-            return self._rated_kw[:, None, None]
-        ceiling_kw = np.repeat(self._rated_kw[:, None, None], len(at), axis=1)
-        sun_kw = MAX_INDEX * self._setting.clear_sky(grid)[:, at, None]
+            return self._rated_kw[:, None, :]
+        ceiling_kw = np.repeat(self._rated_kw[:, None, :], len(at), axis=1)
+        sun_kw = MAX_INDEX * self._setting.clear_sky(grid)[:, at]
         ceiling_kw[self._solar_rows] = np.minimum(ceiling_kw[self._solar_rows], sun_kw)
         return ceiling_kw
 
@@ -266,7 +280,7 @@ class ForecastingAgent:
         fraction, stale = known.widths_fraction(), known.stale
         if stale.any():
             fraction[:, stale] = fraction[:, stale, -1:]
-        widths_kw: FloatArray = fraction * known.scale_kw()[:, :, None]
+        widths_kw: FloatArray = fraction * known.scale_kw()
         return widths_kw
 
     def _labels(self, known: _Issue) -> Sequence[str]:
@@ -278,6 +292,14 @@ class ForecastingAgent:
             seen_s = known.known_until_s[row]
             labels[row] = expired(datetime.fromtimestamp(seen_s, UTC)) if np.isfinite(seen_s) else ""
         return labels
+
+
+def _alike(signals: Sequence[SignalSpec], scenarios: int) -> Sequence[SignalSpec]:
+    """The signals, all over the same number of scenarios where some differ between them."""
+    most = max([scenarios, *(np.size(signal.rated_kw) for signal in signals)])
+    if most == 1:
+        return signals
+    return [replace(signal, rated_kw=np.broadcast_to(signal.rated_kw, (most,))) for signal in signals]
 
 
 def _as_it_is(forecaster: F) -> F:

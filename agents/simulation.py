@@ -61,15 +61,16 @@ def surroundings(
     """All that a simulation of these scenarios over `grid` runs in."""
     sources = dict.fromkeys(scenario.weather for scenario in scenarios)
     weathers = {source: read_weather(source or site.weather, site.location, grid, site_path) for source in sources}
+    parameters = varied(scenarios)
     return Surroundings(
         site=site,
-        parameters=varied(scenarios),
+        parameters=parameters,
         rules=rules,
         step_s=grid.step_s,
         drives=Drives(site, weathers, scenarios),
         network=NetworkInMemory(site, scenarios),
         watch=watch_limits(site),
-        forecasting=ForecastingAgent(site, scored=False),
+        forecasting=ForecastingAgent(site, scored=False, parameters=parameters),
     )
 
 

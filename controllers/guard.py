@@ -196,7 +196,7 @@ def words(member: Steerable, low: Num, high: Num) -> str:
     """What an asset can do, for people."""
     if member.group is Group.STORAGE:
         return f"{first(low):,.0f} to {first(high):,.0f} kW"
-    return f"0 to {member.rated_kw:,.0f} kW"
+    return f"0 to {first(member.rated_kw):,.0f} kW"
 
 
 def _connection(state: SiteState, margin_fraction: float, period_s: float) -> _Connection | None:

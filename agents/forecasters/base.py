@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from agents.clear_sky_table import ClearSkyTable
 from twin.devices.base import Account, Group
-from twin.numeric import BoolArray, FloatArray
+from twin.numeric import BoolArray, FloatArray, Num
 from twin.registry import Registry
 from twin.site import Site
 from twin.timegrid import TimeGrid
@@ -36,8 +36,8 @@ class SignalSpec:
     device: str
     value: str
     """Key of `AssetState.values` that shows it."""
-    rated_kw: float
-    """It is never above, and never below 0."""
+    rated_kw: Num
+    """It is never above, and never below 0. An array over scenarios where they differ."""
     solar: bool = False
 
 
@@ -96,7 +96,8 @@ class Forecaster(Protocol):
         ...
 
     def scale_kw(self, first: int, steps: int) -> FloatArray:
-        """``(signals, steps)``: what the method's errors are in proportion to, from interval `first` on."""
+        """What the method's errors are in proportion to, from interval `first` on: ``(signals, steps, scenarios)``,
+        the last of length one where scenarios do not differ."""
         ...
 
     def prior_error_fraction(self, lead_h: FloatArray) -> FloatArray:
@@ -106,6 +107,12 @@ class Forecaster(Protocol):
 
 FORECASTERS: Registry[Forecaster] = Registry("forecaster")
 """Method name → class."""
+
+
+def rated_kw(signals: Sequence[SignalSpec]) -> FloatArray:
+    """``(signals, scenarios)``, the last of length one where scenarios do not differ."""
+    each = np.broadcast_arrays(*(np.atleast_1d(signal.rated_kw) for signal in signals))
+    return np.array(each, dtype=np.float64).reshape(len(signals), -1)
 
 
 def signals_of(site: Site) -> tuple[SignalSpec, ...]:

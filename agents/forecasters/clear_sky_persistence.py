@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from agents.forecasters.base import FORECASTERS, Interval, Positions, Setting, SignalSpec
+from agents.forecasters.base import FORECASTERS, Interval, Positions, Setting, SignalSpec, rated_kw
 from twin.numeric import FloatArray
 from twin.timegrid import TimeGrid
 
@@ -33,7 +33,7 @@ class ClearSkyPersistence:
         self._clear_sky = setting.clear_sky
         order = {device: row for row, device in enumerate(setting.clear_sky.devices)}
         self._rows = [order[signal.device] for signal in signals]
-        self._lowest_kw = np.array([[LOWEST_SHARE * signal.rated_kw] for signal in signals])
+        self._lowest_kw = LOWEST_SHARE * rated_kw(signals)
         self._seen_kw: FloatArray = np.zeros((len(signals), 1))
         self._clear_kw: FloatArray = np.zeros((len(signals), 1))
 
@@ -42,7 +42,7 @@ class ClearSkyPersistence:
         return signal.solar
 
     def observe(self, interval: Interval) -> None:
-        clear_kw = self.scale_kw(interval.number, 1)
+        clear_kw = self.scale_kw(interval.number, 1)[:, 0]
         use = interval.known[:, None] & (clear_kw > self._lowest_kw)
         if use.any():
             self._seen_kw = np.where(use, CARRIED_SHARE * self._seen_kw + interval.mean_kw, self._seen_kw)
@@ -50,7 +50,7 @@ class ClearSkyPersistence:
 
     def predict(self, grid: TimeGrid, at: Positions) -> FloatArray:
         clear_kw = self._clear_sky(grid)[self._rows]
-        return clear_kw[:, at, None] * self._index()[:, None, :]
+        return clear_kw[:, at] * self._index()[:, None, :]
 
     def _index(self) -> FloatArray:
         lit = self._clear_kw > 0.0

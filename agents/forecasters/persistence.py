@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from agents.forecasters.base import FORECASTERS, Interval, Positions, Setting, SignalSpec
+from agents.forecasters.base import FORECASTERS, Interval, Positions, Setting, SignalSpec, rated_kw
 from twin.numeric import FloatArray
 from twin.timegrid import TimeGrid
 
@@ -19,7 +19,7 @@ class Persistence:
     name: ClassVar[str] = "persistence"
 
     def __init__(self, signals: Sequence[SignalSpec], setting: Setting) -> None:
-        self._rated_kw = np.array([signal.rated_kw for signal in signals])
+        self._rated_kw = rated_kw(signals)
         self._last_kw: FloatArray = np.zeros((len(signals), 1))
 
     @classmethod
@@ -34,7 +34,7 @@ class Persistence:
         return np.repeat(self._last_kw[:, None, :], len(at), axis=1)
 
     def scale_kw(self, first: int, steps: int) -> FloatArray:
-        return np.repeat(self._rated_kw[:, None], steps, axis=1)
+        return np.repeat(self._rated_kw[:, None, :], steps, axis=1)
 
     def prior_error_fraction(self, lead_h: FloatArray) -> FloatArray:
         """A third of rated power within a day, as wind does; a steady load soon shows that it errs less."""

@@ -12,7 +12,7 @@ from controllers.base import NO_CEILING, NO_FLOOR, RULES, Needs, Proposal
 from controllers.situation import Situation, margin_ratio
 from twin.devices.base import STRICT, Group
 from twin.lazy_words import LazyWords, Words
-from twin.numeric import Num
+from twin.numeric import Num, first
 
 
 @RULES.add("export_limit")
@@ -34,7 +34,9 @@ class ExportLimit:
     def propose(self, group: Group, situation: Situation) -> Sequence[Proposal]:
         grid = situation.grid
         limit_kw = grid.export_limit_kw * (1.0 - self.margin_fraction * margin_ratio(grid))
-        reason = LazyWords(lambda: f"export stays below {limit_kw:,.0f} kW, {grid.export_limit_kw:,.0f} kW is allowed")
+        reason = LazyWords(
+            lambda: f"export stays below {first(limit_kw):,.0f} kW, {first(grid.export_limit_kw):,.0f} kW is allowed"
+        )
         room_kw = limit_kw + situation.import_without(group) - situation.engines_kw
         if group is Group.STORAGE:
             return (self._proposal(group, reason, 0.0 - room_kw, NO_CEILING),)

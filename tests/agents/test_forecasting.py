@@ -27,7 +27,7 @@ def steady(now: datetime) -> SiteState:
 def sunny(now: datetime, index: float = 0.6) -> SiteState:
     """The sky is equally clear at all times."""
     grid = TimeGrid(start=now, step_s=900.0, steps=1)
-    return state(now, {"solar": index * float(CLEAR_SKY(grid)[0, 0])})
+    return state(now, {"solar": index * float(CLEAR_SKY(grid)[0, 0, 0])})
 
 
 CLEAR_SKY = ClearSkyTable(CAMPUS, 900.0)
@@ -96,7 +96,7 @@ def test_an_equally_clear_sky_is_forecast_exactly_by_day_and_by_night() -> None:
     agent = ForecastingAgent(CAMPUS)
     for forecast in served(agent, sunny, MORNING, 24.0, 900.0):
         assert forecast is not None
-        expected = 0.6 * CLEAR_SKY(forecast.grid)[0]
+        expected = 0.6 * CLEAR_SKY(forecast.grid)[0, :, 0]
         assert forecast.signals["solar.available_kw"].mean == pytest.approx(expected, abs=1e-6)
 
 
@@ -106,7 +106,7 @@ def test_by_night_the_sky_stays_as_the_last_daylight_was_and_the_sun_is_known_to
     assert at_night is not None
     signal = at_night.signals["solar.available_kw"]
     assert signal.high[0] == 0.0
-    assert signal.mean.max() == pytest.approx(0.3 * CLEAR_SKY(at_night.grid)[0].max())
+    assert signal.mean.max() == pytest.approx(0.3 * CLEAR_SKY(at_night.grid)[0, :, 0].max())
 
 
 def test_an_unreliable_or_absent_device_is_not_seen() -> None:
@@ -230,5 +230,5 @@ def test_daylight_saving_changes_nothing() -> None:
     start = datetime(2025, 3, 8, 12, tzinfo=UTC)
     for forecast in served(ForecastingAgent(CAMPUS), sunny, start, 48.0, 900.0):
         assert forecast is not None
-        expected = 0.6 * CLEAR_SKY(forecast.grid)[0]
+        expected = 0.6 * CLEAR_SKY(forecast.grid)[0, :, 0]
         assert forecast.signals["solar.available_kw"].mean == pytest.approx(expected, abs=1e-6)

@@ -16,7 +16,7 @@ from tests.twin.weather_files import hourly, write_csv
 from twin.errors import PowerFlowError
 from twin.ledger import Books
 from twin.numeric import Num
-from twin.scenario import Outage, Scenario
+from twin.scenario import Outage, Scenario, with_parameters
 from twin.timegrid import TimeGrid
 from twin.weather_source import WeatherSource
 
@@ -55,6 +55,21 @@ def test_parameters_differ_side_by_side(as_machine_code: bool) -> None:
         np.testing.assert_allclose(mine, alone, rtol=1e-9, atol=1e-9 * max(alone))
         results.append(tuple(alone))
     assert len(set(results)) == len(DIFFERENT), "they make a difference"
+
+
+def test_a_scenario_is_the_site_with_its_parameters_forecasts_included() -> None:
+    """A field three times as large: what a clear sky gives, which caps the forecast, grows with it."""
+    large = {"solar.rated_dc_kw": 9000.0, "solar.rated_kw": 7800.0}
+    loaded = load(CAMPUS)
+    scenarios = (Scenario(seed=1), Scenario(seed=1, parameters=large))
+    plain = {path: getattr(loaded.site.devices["solar"], path.split(".")[1]) for path in large}
+    together = simulate(
+        loaded.site, CAMPUS, DAY, loaded.policy("rules"), (Scenario(seed=1, parameters=plain), scenarios[1])
+    )
+    other = with_parameters(loaded.site, large)
+    alone = simulate(other, CAMPUS, DAY, loaded.policy("rules"), scenarios[:1])
+    second = [float(np.broadcast_to(value, (2,))[1]) for value in of_scenarios(together.books)]
+    np.testing.assert_allclose(second, [float(value) for value in of_scenarios(alone.books)], rtol=1e-9, atol=1e-4)
 
 
 def test_weather_years_side_by_side_are_what_each_is_alone(tmp_path: Path) -> None:
