@@ -55,7 +55,7 @@ class ContractLimit:
         limit_kw: Num = grid.contracted_import_kw * (1.0 - self.margin_fraction * margin_ratio(grid))
         if group is Group.GENSETS:
             return self._run_engines(situation, limit_kw)
-        reason = LazyWords(lambda: _why_held(first(limit_kw), grid.contracted_import_kw))
+        reason = LazyWords(lambda: _why_held(first(limit_kw), first(grid.contracted_import_kw)))
         if group is Group.COMPUTE:
             return (held(self.rule, self.priority, group, situation, limit_kw, reason),)
         # What slower halls can save is not asked of the batteries' last reserve, nor is what engines give already.

@@ -49,3 +49,7 @@ class ExportLimit:
         return Proposal(
             rule=self.rule, priority=self.priority, group=group, min_kw=min_kw, max_kw=max_kw, reason=reason
         )
+
+
+def _why(limit_kw: float, allowed_kw: float) -> str:
+    return f"export stays below {limit_kw:,.0f} kW, {allowed_kw:,.0f} kW is allowed"
