@@ -1,4 +1,4 @@
-"""The command line: `gridhelm demo | run | emulate | simulate | check | schema`.
+"""The command line: `gridhelm demo | run | emulate | simulate | size | check | schema`.
 
 Exit codes: 0 done, 1 the site or the run has a fault that is reported, 2 wrong input, or a link or
 history file that cannot be had (nothing was started), 130 interrupted.
@@ -98,7 +98,7 @@ def simulate(
     from agents.sweep_report import run_and_report
     from twin.timegrid import TimeGrid
 
-    loaded = load(site_path)
+    loaded = load(site_path, with_links=False)
     sweep = Sweep(
         site_path=site_path,
         loaded=loaded,
@@ -111,6 +111,29 @@ def simulate(
         processes=processes,
     )
     raise typer.Exit(run_and_report(loaded.site, sweep, json_path, restart=restart))
+
+
+@app.command()
+def size(
+    site_path: SitePath,
+    plan: Annotated[Path, typer.Argument(help="Which sizes, which cooling, which weather, at which costs.")],
+    start: Annotated[str, typer.Option(help="First instant, ISO 8601; UTC without an offset.")] = "2025-01-01",
+    days: Annotated[float, typer.Option(min=1.0, help="Length of each run; figures are for a year.")] = 365.0,
+    step_s: Annotated[float, typer.Option("--step", min=1.0, help="Seconds of one step.")] = 3600.0,
+    processes: Annotated[int, typer.Option(min=1, help="Processes that share the designs.")] = 1,
+    out: Annotated[Path | None, typer.Option(help="Folder for all designs and a drawing of the front.")] = None,
+) -> None:
+    """Try sizes and cooling technologies of a site, and show which are best in cost, carbon, PUE and water."""
+    from agents.assemble import load
+    from agents.sizing_plan import read_sizing
+    from agents.sizing_report import size_and_report
+    from twin.timegrid import TimeGrid
+
+    loaded = load(site_path, with_links=False)
+    grid = TimeGrid(start=instant(start, "--start"), step_s=step_s, steps=steps_over(days, step_s))
+    asked = read_sizing(plan, loaded.site)
+    code = size_and_report(asked, loaded.site, site_path, grid, loaded.policy("rules"), processes=processes, out=out)
+    raise typer.Exit(code)
 
 
 @app.command()

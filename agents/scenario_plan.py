@@ -91,12 +91,12 @@ def read_plan(path: Path, site: Site) -> tuple[PlannedScenario, ...]:
     plan = document.validate(TypeAdapter(ScenarioPlan))
     problems = (
         *_parameter_problems(plan, site, document),
-        *_weather_problems(plan, document),
+        *weather_problems(plan.weather, document),
         *_outage_problems(plan, site, document),
     )
     if problems:
         raise InputError(*problems)
-    return tuple(_combinations(plan, {name: _beside(path, source) for name, source in plan.weather.items()}))
+    return tuple(_combinations(plan, {name: beside(path, source) for name, source in plan.weather.items()}))
 
 
 def planned_seeds(seeds: Sequence[int]) -> tuple[PlannedScenario, ...]:
@@ -118,7 +118,8 @@ def _combinations(plan: ScenarioPlan, weathers: Mapping[str, WeatherSource]) -> 
         yield PlannedScenario(scenario=scenario, label=label)
 
 
-def _beside(plan: Path, source: WeatherSource) -> WeatherSource:
+def beside(plan: Path, source: WeatherSource) -> WeatherSource:
+    """`source` with the whole path of its file, which lies beside the plan."""
     return source if source.file is None else replace(source, file=str(plan.parent.resolve() / source.file))
 
 
@@ -155,8 +156,9 @@ def _value_problems(
             yield document.problem(("vary", path, place), found=f"{value:g}", expected=words)
 
 
-def _weather_problems(plan: ScenarioPlan, document: Document) -> Iterator[Problem]:
-    for name, source in plan.weather.items():
+def weather_problems(weather: Mapping[str, WeatherSource], document: Document) -> Iterator[Problem]:
+    """Files that are not there, of the part `weather` of a document."""
+    for name, source in weather.items():
         expected = f"the path of a file in the format {source.format}, beside the plan"
         if source.format != "greensboro" and source.file is None:
             yield document.problem(("weather", name), found="no file", expected=expected)

@@ -25,6 +25,7 @@ CONFINED = {
         "controllers/rules/__init__.py",
         "controllers/rules/parse.py",
         "agents/scenario_plan.py",
+        "agents/sizing_plan.py",
     ),
     "llvmlite": ("twin/native.py",),
     "ruamel": ("twin/yaml_file.py", "twin/yaml_ranges.py"),
