@@ -109,9 +109,10 @@ class GpuCluster:
     """Power budget when it hears nothing, of rated power."""
     workloads: Annotated[tuple[Workload, ...], MinLen(1)]
     """Classes of work, the most flexible last."""
-    _capacity_gpus: float = field(init=False, repr=False, compare=False)
-    """Work that all GPUs do per time, in GPUs of full speed. Kept, as `_rated_kw` is: every cycle asks for it."""
-    _rated_kw: float = field(init=False, repr=False, compare=False)
+    _speed_fraction: float = field(init=False, repr=False, compare=False, default=1.0)
+    """Work per time of all GPUs, of that without power limits. Kept, since every cycle asks for it; so is the next."""
+    _warmest_ratio: float = field(init=False, repr=False, compare=False, default=1.0)
+    """Active power at the warmest inlet, of that at the reference."""
 
     def __post_init__(self) -> None:
         names = [work.name for work in self.workloads]
@@ -120,10 +121,17 @@ class GpuCluster:
         self._complete()
         if self.active_w_per_gpu <= self.idle_w_per_gpu:
             raise ValueError(f"active_w_per_gpu above idle_w_per_gpu, which is {self.idle_w_per_gpu:g}")
-        speed = self.fleet.speed_fraction if self.hardware else 1.0
-        warmest_w = self.active_w_per_gpu if self.inlet is None else float(self._watts(self.inlet.max_c)[1])
-        object.__setattr__(self, "_capacity_gpus", self.gpu_count * speed)
-        object.__setattr__(self, "_rated_kw", self.gpu_count * warmest_w / W_PER_KW)
+        if self.hardware:
+            object.__setattr__(self, "_speed_fraction", self.fleet.speed_fraction)
+        if self.inlet is not None:
+            self._feel(self.inlet)
+
+    def _feel(self, inlet: Inlet) -> None:
+        for inlet_c in (inlet.min_c, inlet.max_c):
+            idle_w, active_w = self._watts(inlet_c)
+            if active_w <= idle_w:
+                raise ValueError(f"active_w_per_gpu above idle_w_per_gpu at an inlet of {inlet_c:g} °C too")
+        object.__setattr__(self, "_warmest_ratio", float(active_w) / self.active_w_per_gpu)
 
     def _complete(self) -> None:
         """What the file leaves to `hardware`: from here on every figure is there."""
@@ -165,7 +173,12 @@ class GpuCluster:
     @property
     def rated_kw(self) -> float:
         """All GPUs busy, at the warmest inlet."""
-        return self._rated_kw
+        return self.gpu_count * self.active_w_per_gpu * self._warmest_ratio / W_PER_KW
+
+    @property
+    def capacity_gpus(self) -> float:
+        """Work that all GPUs do per time, in GPUs of full speed."""
+        return self.gpu_count * self._speed_fraction
 
     @property
     def idle_kw(self) -> float:
@@ -210,7 +223,7 @@ class GpuCluster:
     ) -> Step[GpuState]:
         hours = step_s / SECONDS_PER_HOUR
         series = list(drive.values())
-        last, capacity_gpus = 2 * len(self.workloads), self._capacity_gpus
+        last, capacity_gpus = 2 * len(self.workloads), self.capacity_gpus
         arriving, due = series[0:last:2], series[1:last:2]
         idle_w, active_w = series[last:] or (self.idle_w_per_gpu, self.active_w_per_gpu)
         idle_kw = self.gpu_count * idle_w / W_PER_KW
@@ -241,7 +254,7 @@ class GpuCluster:
     def _firm(self, arriving: Sequence[Num]) -> list[Num]:
         """GPUs of each class that no budget takes away; the first classes get theirs first."""
         firm: list[Num] = []
-        free: Num = self._capacity_gpus
+        free: Num = self.capacity_gpus
         for work, gpus in zip(self.workloads, arriving, strict=True):
             kept = clip((1.0 - work.max_throughput_loss_fraction) * gpus, 0.0, free)
             free = free - kept

@@ -31,7 +31,7 @@ do not settle the static part, which stands at the least that the fit allows."""
 A40_CURVE = CapCurve(
     static_fraction=0.204, steepness_factor=4.10, knee_fraction=0.912, bound_fraction=1.0, sharpness_factor=4.36
 )
-"""As `V100_CURVE`: A40 at 100 to 275 of 300 W, 402 points. Its memory is GDDR6, not HBM."""
+"""As `V100_CURVE`: A40 at 100 to 275 of 300 W, 400 points. Its memory is GDDR6, not HBM."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
