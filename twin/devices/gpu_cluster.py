@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge, Gt, Le, MinLen
@@ -32,6 +33,19 @@ def undone_gpus(wanted: Sequence[Num], firm: Sequence[Num], spare: Num) -> list[
         spare = spare - extra
         undone.append(more - extra)
     return undone
+
+
+@cache
+def mean_speed(hardware: tuple[Hardware, ...]) -> float:
+    """Work per time of all GPUs, of that without power limits; kept, since every cycle asks for it."""
+    return Fleet(hardware=hardware).speed_fraction
+
+
+@cache
+def warm_ratio(hardware: tuple[Hardware, ...], inlet_c: float) -> float:
+    """Active power at an inlet temperature, of that at the reference; kept as `mean_speed` is."""
+    fleet = Fleet(hardware=hardware)
+    return float(fleet.active_w(inlet_c) / fleet.active_w())
 
 
 @quick
@@ -109,10 +123,6 @@ class GpuCluster:
     """Power budget when it hears nothing, of rated power."""
     workloads: Annotated[tuple[Workload, ...], MinLen(1)]
     """Classes of work, the most flexible last."""
-    _speed_fraction: float = field(init=False, repr=False, compare=False, default=1.0)
-    """Work per time of all GPUs, of that without power limits. Kept, since every cycle asks for it; so is the next."""
-    _warmest_ratio: float = field(init=False, repr=False, compare=False, default=1.0)
-    """Active power at the warmest inlet, of that at the reference."""
 
     def __post_init__(self) -> None:
         names = [work.name for work in self.workloads]
@@ -121,17 +131,10 @@ class GpuCluster:
         self._complete()
         if self.active_w_per_gpu <= self.idle_w_per_gpu:
             raise ValueError(f"active_w_per_gpu above idle_w_per_gpu, which is {self.idle_w_per_gpu:g}")
-        if self.hardware:
-            object.__setattr__(self, "_speed_fraction", self.fleet.speed_fraction)
-        if self.inlet is not None:
-            self._feel(self.inlet)
-
-    def _feel(self, inlet: Inlet) -> None:
-        for inlet_c in (inlet.min_c, inlet.max_c):
+        for inlet_c in () if self.inlet is None else (self.inlet.min_c, self.inlet.max_c):
             idle_w, active_w = self._watts(inlet_c)
             if active_w <= idle_w:
                 raise ValueError(f"active_w_per_gpu above idle_w_per_gpu at an inlet of {inlet_c:g} °C too")
-        object.__setattr__(self, "_warmest_ratio", float(active_w) / self.active_w_per_gpu)
 
     def _complete(self) -> None:
         """What the file leaves to `hardware`: from here on every figure is there."""
@@ -149,21 +152,17 @@ class GpuCluster:
     def _derived(self) -> Mapping[str, Any]:
         if not self.hardware:
             return {}
-        fleet = self.fleet
+        fleet = Fleet(hardware=self.hardware)
         return {
             "gpu_count": fleet.gpu_count,
             "idle_w_per_gpu": float(fleet.idle_w()),
             "active_w_per_gpu": float(fleet.active_w()),
         }
 
-    @property
-    def fleet(self) -> Fleet:
-        return Fleet(hardware=self.hardware)
-
     def _watts(self, inlet_c: Num) -> tuple[Num, Num]:
         """Idle and active power per GPU at an inlet temperature: the parameters, scaled as `hardware` says."""
-        idle_ratio = self.fleet.idle_w(inlet_c) / self.fleet.idle_w()
-        active_ratio = self.fleet.active_w(inlet_c) / self.fleet.active_w()
+        fleet = Fleet(hardware=self.hardware)
+        idle_ratio, active_ratio = fleet.idle_w(inlet_c) / fleet.idle_w(), fleet.active_w(inlet_c) / fleet.active_w()
         return self.idle_w_per_gpu * idle_ratio, self.active_w_per_gpu * active_ratio
 
     @property
@@ -173,12 +172,13 @@ class GpuCluster:
     @property
     def rated_kw(self) -> float:
         """All GPUs busy, at the warmest inlet."""
-        return self.gpu_count * self.active_w_per_gpu * self._warmest_ratio / W_PER_KW
+        warmest_ratio = 1.0 if self.inlet is None else warm_ratio(self.hardware, self.inlet.max_c)
+        return self.gpu_count * self.active_w_per_gpu * warmest_ratio / W_PER_KW
 
     @property
     def capacity_gpus(self) -> float:
         """Work that all GPUs do per time, in GPUs of full speed."""
-        return self.gpu_count * self._speed_fraction
+        return self.gpu_count * (mean_speed(self.hardware) if self.hardware else 1.0)
 
     @property
     def idle_kw(self) -> float:
