@@ -13,6 +13,7 @@ from twin.devices.gpu_hardware import Hardware, Inlet
 from twin.devices.gpu_models import GPU_MODELS
 from twin.devices.gpu_power import Phases
 from twin.errors import InputError
+from twin.perturbation import perturbed
 from twin.site import load_site
 from twin.workload import Workload
 
@@ -148,7 +149,10 @@ def test_a_site_file_may_tell_its_hardware_and_a_wrong_name_is_told_with_its_lin
     told = "    hardware:\n      - {gpu: GPU, count: 48, nodes_of: 8}\n    inlet: {min_c: 18, max_c: 27}\n"
     path = tmp_path / "edge.yaml"
     path.write_text(text.replace(TOLD, told.replace("GPU", "H100_SXM")), encoding="utf-8")
-    assert load_site(path).devices["hall"].rated_kw == pytest.approx(48 * 0.9, rel=0.05)
+    site = load_site(path)
+    assert site.devices["hall"].rated_kw == pytest.approx(48 * 0.9, rel=0.05)
+    built = perturbed(site, 1).devices["hall"]
+    assert built.rated_kw != site.devices["hall"].rated_kw, "a built hall differs from its catalogue, too"
     wrong = text.replace(TOLD, told.replace("GPU", "H100"))
     path.write_text(wrong, encoding="utf-8")
     with pytest.raises(InputError, match="did you mean H100_SXM") as refused:
