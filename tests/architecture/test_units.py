@@ -44,6 +44,7 @@ BARE: dict[str, str] = {
     "min": "in the unit of the point",
     "missed_deadlines": "a number of jobs",
     "months": "months of the year",
+    "nodes_of": "a number of GPUs",
     "operands": "places on a tape",
     "outputs": "a number of results",
     "parameters": "each in the unit that its own name carries",

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cache
 from typing import Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge, Gt, Le, MinLen
 
 from twin.devices.base import DEVICES, STRICT, Account, Drive, Group, Step, Values
+from twin.devices.gpu_hardware import Fleet, Hardware, Inlet
 from twin.flexibility import Envelope
 from twin.noise import Seed
 from twin.numeric import Num, clip, larger, smaller
@@ -33,6 +35,19 @@ def undone_gpus(wanted: Sequence[Num], firm: Sequence[Num], spare: Num) -> list[
     return undone
 
 
+@cache
+def mean_speed(hardware: tuple[Hardware, ...]) -> float:
+    """Work per time of all GPUs, of that without power limits; kept, since every cycle asks for it."""
+    return Fleet(hardware=hardware).speed_fraction
+
+
+@cache
+def warm_ratio(hardware: tuple[Hardware, ...], inlet_c: float) -> float:
+    """Active power at an inlet temperature, of that at the reference; kept as `mean_speed` is."""
+    fleet = Fleet(hardware=hardware)
+    return float(fleet.active_w(inlet_c) / fleet.active_w())
+
+
 @quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GpuState:
@@ -42,6 +57,10 @@ class GpuState:
     """Arrived, neither done nor missed."""
     not_due_gpu_h: tuple[Num, ...]
     """Arrived within the class's slack, done or not: the backlog may never be more than this."""
+
+
+REQUIRED = ("gpu_count", "idle_w_per_gpu", "active_w_per_gpu")
+"""What the file says, or `hardware`."""
 
 
 @DEVICES.add("gpu_cluster")
@@ -57,9 +76,13 @@ class GpuCluster:
 
     Notes
     -----
-    Power is linear in busy GPUs, ``idle · count + (active - idle) · busy``. Within a step the work
-    rates are constant, so that done work is ``min(backlog + arriving, capacity)`` exactly. Overdue
-    work is what exceeds the arrivals of the last `slack_h`, which needs no memory of single arrivals.
+    Power is linear in busy GPUs, ``idle · count + (active - idle) · busy``. Idle and active power are written in the
+    file or follow from `hardware`; what is written wins, as a meter does over a catalogue. Where the nodes feel the
+    weather (`inlet`), both are series that `drive` works out beforehand. A power limit on the GPUs lowers their active
+    power and the work they can do, which counts in GPUs of full speed.
+
+    Within a step the work rates are constant, so that done work is ``min(backlog + arriving, capacity)`` exactly.
+    Overdue work is what exceeds the arrivals of the last `slack_h`, which needs no memory of single arrivals.
     """
 
     __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
@@ -70,9 +93,11 @@ class GpuCluster:
     example: ClassVar[Mapping[str, Any]] = {
         "type": "gpu_cluster",
         "bus": "hall",
-        "gpu_count": 1024,
-        "idle_w_per_gpu": 320,
-        "active_w_per_gpu": 1150,
+        "hardware": [
+            {"gpu": "H100_SXM", "count": 768, "nodes_of": 8},
+            {"gpu": "A100_SXM", "count": 256, "nodes_of": 8, "power_limit_w": 300},
+        ],
+        "inlet": {"min_c": 18, "max_c": 27, "above_outdoor_k": 3},
         "workloads": [
             {"name": "inference", "mean_utilisation": 0.3, "max_throughput_loss_fraction": 0, "slack_h": 0},
             {"name": "training", "mean_utilisation": 0.4, "max_throughput_loss_fraction": 0.25, "slack_h": 12},
@@ -82,11 +107,16 @@ class GpuCluster:
 
     type: Literal["gpu_cluster"] = "gpu_cluster"
     bus: str
-    gpu_count: Annotated[int, Ge(1)]
-    idle_w_per_gpu: Annotated[float, Ge(0)]
-    """Share of its node's power at rest: GPU, host, fans."""
-    active_w_per_gpu: Annotated[float, Gt(0)]
-    """Share of its node's power under load."""
+    gpu_count: Annotated[int, Ge(1)] = field(default=None)  # type: ignore[assignment]
+    """Without it, the sum over `hardware`."""
+    idle_w_per_gpu: Annotated[float, Ge(0)] = field(default=None)  # type: ignore[assignment]
+    """Share of its node's power at rest: GPU, host, fans. Without it, from `hardware`."""
+    active_w_per_gpu: Annotated[float, Gt(0)] = field(default=None)  # type: ignore[assignment]
+    """Share of its node's power under load. Without it, from `hardware`."""
+    hardware: tuple[Hardware, ...] = ()
+    """What stands in the hall, kind by kind."""
+    inlet: Inlet | None = None
+    """Air that the nodes draw in, where it follows the weather; needs `hardware`. Without it 22 °C."""
     ramp_s: Annotated[float, Ge(0)] = 20.0
     """Time in which power follows a new budget; the twin's steps are longer, so only the emulator uses it."""
     safe_limit_fraction: Annotated[float, Ge(0), Le(1)] = 1.0
@@ -98,8 +128,42 @@ class GpuCluster:
         names = [work.name for work in self.workloads]
         if len(set(names)) < len(names):
             raise ValueError("workloads with different names")
+        self._complete()
         if self.active_w_per_gpu <= self.idle_w_per_gpu:
             raise ValueError(f"active_w_per_gpu above idle_w_per_gpu, which is {self.idle_w_per_gpu:g}")
+        for inlet_c in () if self.inlet is None else (self.inlet.min_c, self.inlet.max_c):
+            idle_w, active_w = self._watts(inlet_c)
+            if active_w <= idle_w:
+                raise ValueError(f"active_w_per_gpu above idle_w_per_gpu at an inlet of {inlet_c:g} °C too")
+
+    def _complete(self) -> None:
+        """What the file leaves to `hardware`: from here on every figure is there."""
+        derived = self._derived()
+        missing = [name for name in REQUIRED if getattr(self, name) is None]
+        if missing and not derived:
+            raise ValueError(f"{', '.join(missing)}, or hardware")
+        if self.inlet is not None and not derived:
+            raise ValueError("inlet with hardware: without it power does not follow the temperature")
+        for name in missing:
+            object.__setattr__(self, name, derived[name])
+        if derived and self.gpu_count != derived["gpu_count"]:
+            raise ValueError(f"gpu_count the sum over hardware, {derived['gpu_count']}, not {self.gpu_count}")
+
+    def _derived(self) -> Mapping[str, Any]:
+        if not self.hardware:
+            return {}
+        fleet = Fleet(hardware=self.hardware)
+        return {
+            "gpu_count": fleet.gpu_count,
+            "idle_w_per_gpu": float(fleet.idle_w()),
+            "active_w_per_gpu": float(fleet.active_w()),
+        }
+
+    def _watts(self, inlet_c: Num) -> tuple[Num, Num]:
+        """Idle and active power per GPU at an inlet temperature: the parameters, scaled as `hardware` says."""
+        fleet = Fleet(hardware=self.hardware)
+        idle_ratio, active_ratio = fleet.idle_w(inlet_c) / fleet.idle_w(), fleet.active_w(inlet_c) / fleet.active_w()
+        return self.idle_w_per_gpu * idle_ratio, self.active_w_per_gpu * active_ratio
 
     @property
     def serves(self) -> Sequence[str]:
@@ -107,12 +171,18 @@ class GpuCluster:
 
     @property
     def rated_kw(self) -> float:
-        """All GPUs busy."""
-        return self.gpu_count * self.active_w_per_gpu / W_PER_KW
+        """All GPUs busy, at the warmest inlet."""
+        warmest_ratio = 1.0 if self.inlet is None else warm_ratio(self.hardware, self.inlet.max_c)
+        return self.gpu_count * self.active_w_per_gpu * warmest_ratio / W_PER_KW
+
+    @property
+    def capacity_gpus(self) -> float:
+        """Work that all GPUs do per time, in GPUs of full speed."""
+        return self.gpu_count * (mean_speed(self.hardware) if self.hardware else 1.0)
 
     @property
     def idle_kw(self) -> float:
-        """No GPU busy."""
+        """No GPU busy, at the reference inlet."""
         return self.gpu_count * self.idle_w_per_gpu / W_PER_KW
 
     @property
@@ -134,7 +204,8 @@ class GpuCluster:
 
     def drive(self, weather: Weather, seed: Seed) -> Drive:
         """`<class>_gpus`: GPUs that new work wants, then `<class>_due_gpus`: rate at which work falls due;
-        class after class, in the order of the file, on which `step` relies."""
+        class after class, in the order of the file, on which `step` relies. With an `inlet`, idle and active power per
+        GPU come last."""
         series: dict[str, Any] = {}
         for work in self.workloads:
             arriving = wanted_gpus(
@@ -142,19 +213,25 @@ class GpuCluster:
             )
             series[f"{work.name}_gpus"] = arriving
             series[f"{work.name}_due_gpus"] = due_gpus(arriving, work.slack_h, weather.grid.step_s)
+        if self.inlet is not None:
+            idle_w, active_w = self._watts(self.inlet.inlet_c(weather.dry_bulb_c))
+            series |= {"idle_w_per_gpu": idle_w, "active_w_per_gpu": active_w}
         return series
 
     def step(
         self, state: GpuState, setpoint: Num, drive: Values, served: Sequence[Step[Any]], step_s: float
     ) -> Step[GpuState]:
         hours = step_s / SECONDS_PER_HOUR
-        idle_kw, kw_per_gpu = self.idle_kw, (self.active_w_per_gpu - self.idle_w_per_gpu) / W_PER_KW
         series = list(drive.values())
-        arriving, due = series[0::2], series[1::2]
+        last, capacity_gpus = 2 * len(self.workloads), self.capacity_gpus
+        arriving, due = series[0:last:2], series[1:last:2]
+        idle_w, active_w = series[last:] or (self.idle_w_per_gpu, self.active_w_per_gpu)
+        idle_kw = self.gpu_count * idle_w / W_PER_KW
+        kw_per_gpu = (active_w - idle_w) / W_PER_KW * (self.gpu_count / capacity_gpus)
         wanted = [gpus + waiting / hours for gpus, waiting in zip(arriving, state.backlog_gpu_h, strict=True)]
         firm = self._firm(arriving)
         firm_gpus = sum(firm, 0.0)
-        budget = smaller((setpoint - idle_kw) / kw_per_gpu, float(self.gpu_count))
+        budget = smaller((setpoint - idle_kw) / kw_per_gpu, capacity_gpus)
         undone = undone_gpus(wanted, firm, larger(budget - firm_gpus, 0.0))
         wanted_in_all = sum(wanted, 0.0)
         busy = wanted_in_all - sum(undone, 0.0)
@@ -166,7 +243,7 @@ class GpuCluster:
             p_kw=p_kw,
             heat_kw=p_kw,
             points={
-                "demand_kw": idle_kw + kw_per_gpu * smaller(wanted_in_all, float(self.gpu_count)),
+                "demand_kw": idle_kw + kw_per_gpu * smaller(wanted_in_all, capacity_gpus),
                 "firm_kw": idle_kw + kw_per_gpu * firm_gpus,
                 "limit_kw": clip(setpoint, 0.0, self.rated_kw),
                 "backlog_gpu_h": sum(after.backlog_gpu_h, 0.0),
@@ -177,7 +254,7 @@ class GpuCluster:
     def _firm(self, arriving: Sequence[Num]) -> list[Num]:
         """GPUs of each class that no budget takes away; the first classes get theirs first."""
         firm: list[Num] = []
-        free: Num = float(self.gpu_count)
+        free: Num = self.capacity_gpus
         for work, gpus in zip(self.workloads, arriving, strict=True):
             kept = clip((1.0 - work.max_throughput_loss_fraction) * gpus, 0.0, free)
             free = free - kept
