@@ -115,7 +115,7 @@ def front(objectives: FloatArray) -> BoolArray:
     """Rows of ``(designs, objectives)`` that no other row is as good as in all and better than in one."""
     as_good = (objectives[:, None, :] <= objectives[None, :, :]).all(axis=2)
     better = (objectives[:, None, :] < objectives[None, :, :]).any(axis=2)
-    dominated: BoolArray = (as_good & better).any(axis=0)
+    dominated = np.asarray((as_good & better).any(axis=0), dtype=np.bool_)
     return ~dominated
 
 
