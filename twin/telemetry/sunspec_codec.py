@@ -217,12 +217,12 @@ def _raw(place: Place, places: Mapping[str, Place], value: Scalar, values: Mappi
         exponent = _exponent(place, places, lambda path: values.get(path, Absent("it is not implemented")))
     if isinstance(exponent, Absent):
         raise SunSpecError(f"cannot be written {exponent.reason}")
-    raw = unscaled(value, exponent)
-    whole = WHOLE[point.kind]
-    if not whole.low <= raw <= whole.high:
-        low, high = scaled(whole.low, exponent), scaled(whole.high, exponent)
-        raise SunSpecError(f"{value:g} is outside {low:g} to {high:g}{' ' + point.unit if point.unit else ''}")
-    return raw
+    raw, whole = unscaled(value, exponent), WHOLE[point.kind]
+    low, high = scaled(whole.low, exponent), scaled(whole.high, exponent)
+    if not (whole.low <= raw <= whole.high or low <= value <= high):
+        raise SunSpecError(f"{value:.12g} is outside {low:.12g} to {high:.12g} {point.unit}".rstrip())
+    # The nearest float to the end of 64 bits may lie beyond it.
+    return min(max(raw, whole.low), whole.high)
 
 
 def _symbol(point: Point, name: str) -> int:

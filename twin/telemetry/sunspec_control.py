@@ -206,9 +206,7 @@ def _seconds(contents: Contents, path: str, valid_s: float) -> int:
             "it would hold a setpoint for ever"
         )
     if not valid_s >= 1:
-        raise SunSpecError(
-            f"a setpoint that is valid for {valid_s:g} s cannot be given: a dead-man takes whole seconds"
-        )
+        raise SunSpecError(f"a setpoint cannot be valid for {valid_s:g} s only: a dead-man counts whole seconds")
     return min(math.floor(min(valid_s, 2**32)), WHOLE[contents.places[path].point.kind].high)
 
 

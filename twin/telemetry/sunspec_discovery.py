@@ -74,10 +74,12 @@ class Found:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RawContents:
-    """What a model of unknown id holds."""
+    """What a model holds that cannot be made into values."""
 
     found: FoundModel
     words: Registers
+    """Empty where it could not be read."""
+    reason: str
 
 
 def discover() -> Steps[Found]:
@@ -178,7 +180,7 @@ def read_model(found: FoundModel) -> Steps[Contents | RawContents]:
     start, total = found.address, found.register_count + HEADER_REGISTERS
     if found.model is None:
         words = yield from read_block(start, start + total, ())
-        return RawContents(found=found, words=tuple(words))
+        return RawContents(found=found, words=tuple(words), reason=f"model {found.id} is not known here")
     # The points that count groups stand in front of them, so the first read tells where all others end.
     first = yield from read_block(start, start + _first_extent(found.model, total), ())
     ends = [start + place.stop for place in _layout(found.model, total, first)]
@@ -199,10 +201,17 @@ def _layout(model: Model, total: int, words: Words) -> Iterable[Place]:
 
 
 def read_all(found: Found) -> Steps[dict[ModelId, list[Contents | RawContents]]]:
-    """Every model of a device, by its id; a device may have several of one id."""
+    """Every model of a device, by its id; a device may have several of one id.
+
+    A model that the device refuses to read does not keep the others from being read.
+    """
     contents: dict[ModelId, list[Contents | RawContents]] = {}
     for model in found.models:
-        contents.setdefault(model.id, []).append((yield from read_model(model)))
+        try:
+            held = yield from read_model(model)
+        except RefusedError as refusal:
+            held = RawContents(found=model, words=(), reason=str(refusal))
+        contents.setdefault(model.id, []).append(held)
     return contents
 
 

@@ -39,13 +39,14 @@ class ServedSunSpec:
         registers: list[int],
         written: list[int] | list[bool] | None,
     ) -> ExcCodes | None:
-        if function in (WRITE_ONE, WRITE_SEVERAL) and written is not None:
+        if function not in (READ_HOLDING, WRITE_ONE, WRITE_SEVERAL):
+            return ExcCodes.ILLEGAL_FUNCTION
+        # A write of one register is followed by a reading of it under the same function.
+        if function != READ_HOLDING and written is not None:
             try:
                 self.device.write(Write(address, tuple(int(word) for word in written)))
             except WriteRefusedError as refusal:
                 return ExcCodes(refusal.code)
-        elif function != READ_HOLDING:
-            return ExcCodes.ILLEGAL_FUNCTION
         current = self.device.registers
         registers[: len(current)] = current
         return None

@@ -63,6 +63,7 @@ WHOLE: dict[str, _Whole] = {
     f"{prefix}{bits}": kind
     for bits, layout in ((16, ">H"), (32, ">I"), (64, ">Q"))
     for prefix, kind in _whole(layout).items()
+    if f"{prefix}{bits}" != "enum64"  # which SunSpec does not have
 } | {
     "count": _Whole(">H", 0, 65534, 65535),
     "raw16": _Whole(">H", 0, 65535, None),
