@@ -99,7 +99,7 @@ async def it_obeys_and_lets_go(device: SunSpecDevice) -> None:
         for cycle in range(4):
             await server.show(Snapshot(now=after(5 * cycle), readings={}))
             followed = await run_async(carry_out(plan), answer)
-            assert (followed.as_sent, followed.held_kw, followed.timeout_s) == (True, 250, 8)
+            assert (followed.as_sent, followed.held, followed.timeout_s) == (True, 250, 8)
             assert device.p_kw(-300) == 250
         await server.show(Snapshot(now=after(15 + 8), readings={}))
         assert device.p_kw(-300) == -10

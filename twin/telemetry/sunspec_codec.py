@@ -18,6 +18,7 @@ from twin.telemetry.sunspec_model import (
     Place,
     Point,
     Repeats,
+    counters,
     filling_size,
     layout,
     repeating_groups,
@@ -62,7 +63,7 @@ class Contents:
 
 def decode(model: Model, address: int, words: Words) -> Contents:
     """The values in `words`, which begin with the model's id."""
-    places = {place.path: place for place in layout(model, len(words), lambda name: raw_count(model, words, name))}
+    places = layout(model, len(words), lambda name: raw_count(model, words, name))
     values: dict[str, Scalar] = {}
     absent: dict[str, str] = {}
     for place in value_places(places):
@@ -102,37 +103,21 @@ def _value(place: Place, places: Mapping[str, Place], words: Words) -> Scalar | 
     if place.stop > len(words):
         return Absent(f"beyond the {len(words) - HEADER_REGISTERS} registers that the device gives the model")
     raw = read_raw(place.point.kind, words[place.start : place.stop])
-    if isinstance(raw, Absent | str) or place.point.scale is None:
+    if place.exponent is None or isinstance(raw, Absent | str):
         return raw
-    exponent = _exponent_in(place, places, words)
+    exponent = _exponent(place, lambda path: _value(places[path], places, words) if path in places else None)
     return exponent if isinstance(exponent, Absent) else scaled(raw, exponent)
 
 
-def _exponent_in(place: Place, places: Mapping[str, Place], words: Words) -> int | Absent:
-    def value_of(path: str) -> Scalar | Absent:
-        return _value(places[path], places, words)
-
-    return _exponent(place, places, value_of)
-
-
-def _exponent(place: Place, places: Mapping[str, Place], value_of: Callable[[str], Scalar | Absent]) -> int | Absent:
-    """The power of ten of a scaled point: a literal, or a point of its own group or of one around it."""
-    name = place.point.scale
-    if isinstance(name, int):
-        return name
-    holder = next((scope + str(name) for scope in _scopes(place.scope) if scope + str(name) in places), None)
-    exponent = Absent("the model does not have it") if holder is None else value_of(holder)
-    if isinstance(exponent, Absent):
-        return Absent(f"without its scale factor {name}: {exponent.reason}")
-    return exponent if isinstance(exponent, int) else Absent(f"its scale factor {name} is {exponent!r}")
-
-
-def _scopes(scope: str) -> Iterator[str]:
-    """`a.0.b.` → itself, `a.0.`, `a.`, and nothing."""
-    while scope:
-        yield scope
-        scope = scope[: scope.rstrip(".").rfind(".") + 1]
-    yield ""
+def _exponent(place: Place, value_of: Callable[[str], Scalar | Absent | None]) -> int | Absent:
+    """The power of ten of a scaled point: a literal, or what another point holds."""
+    if isinstance(place.exponent, int):
+        return place.exponent
+    exponent = value_of(str(place.exponent))
+    if isinstance(exponent, int):
+        return exponent
+    reason = exponent.reason if isinstance(exponent, Absent) else "it has no value"
+    return Absent(f"without its scale factor {place.point.scale}: {reason}")
 
 
 def scaled(raw: float, exponent: int) -> float:
@@ -163,8 +148,7 @@ def _misfits(model: Model, address: int, words: Words) -> Iterator[str]:
 
 
 def _counts(model: Model, words: Words) -> Mapping[str, int]:
-    names = sorted(name for name in repeating_groups(model).values() if isinstance(name, str))
-    return {name: raw_count(model, words, name) for name in names}
+    return {name: raw_count(model, words, name) for name in counters(model)}
 
 
 def _old_common(model: Model, stated: int) -> bool:
@@ -180,19 +164,17 @@ def encode(model: Model, values: Mapping[str, Scalar]) -> Registers:
     """
     completed = {**_implied_counts(model, values), **values}
     total = _registers_for(model, completed)
-    places = {place.path: place for place in layout(model, total, lambda name: _stated(completed, name))}
+    places = layout(model, total, lambda name: _stated(completed, name))
     unknown = sorted(set(values) - {place.path for place in value_places(places)})
     if unknown:
         raise SunSpecError(f"model {model.id} has no point {', '.join(unknown)}")
     words: list[int] = [model.id, total - HEADER_REGISTERS]
     for place in list(places.values())[HEADER_REGISTERS:]:
-        words += place_words(place, places, completed.get(place.path), completed)
+        words += place_words(place, completed.get(place.path), completed)
     return tuple(words)
 
 
-def place_words(
-    place: Place, places: Mapping[str, Place], value: Scalar | None, values: Mapping[str, Scalar]
-) -> Registers:
+def place_words(place: Place, value: Scalar | None, values: Mapping[str, Scalar]) -> Registers:
     """The registers of one point that holds `value`, scaled as `values` say; None is not implemented.
 
     Numbers are rounded to the step of the scale, half to even. Raises `SunSpecError` when the point cannot hold it.
@@ -201,20 +183,20 @@ def place_words(
     if value is None:
         return write_missing(point.kind, point.register_count)
     try:
-        return write_raw(point.kind, point.register_count, _raw(place, places, value, values))
+        return write_raw(point.kind, point.register_count, _raw(place, value, values))
     except SunSpecError as error:
         raise SunSpecError(f"{place.path}: {error}") from None
 
 
-def _raw(place: Place, places: Mapping[str, Place], value: Scalar, values: Mapping[str, Scalar]) -> Scalar:
+def _raw(place: Place, value: Scalar, values: Mapping[str, Scalar]) -> Scalar:
     point = place.point
     if isinstance(value, str):
         return value if point.kind in TEXTS else _symbol(point, value)
     if point.kind not in WHOLE:
         return value
     exponent: int | Absent = 0
-    if point.scale is not None:
-        exponent = _exponent(place, places, lambda path: values.get(path, Absent("it is not implemented")))
+    if place.exponent is not None:
+        exponent = _exponent(place, values.get)
     if isinstance(exponent, Absent):
         raise SunSpecError(f"cannot be written {exponent.reason}")
     raw, whole = unscaled(value, exponent), WHOLE[point.kind]

@@ -23,20 +23,22 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from twin.telemetry.sunspec_codec import Contents, decode, place_words
+from twin.telemetry.sunspec_codec import Contents, decode, named, place_words
 from twin.telemetry.sunspec_exchange import Read, Steps, Write, read_block
 from twin.telemetry.sunspec_model import ModelId
-from twin.telemetry.sunspec_types import WHOLE, Scalar, SunSpecError
+from twin.telemetry.sunspec_types import WHOLE, SunSpecError
 
 Device = Mapping[ModelId, Contents]
-Setting = tuple[str, Scalar]
+Setting = tuple[str, float]
 """Path of a point, and what to write there."""
 
 KILO = 1e3
 WHOLE_PERCENT = 100.0
 ENABLED, DISABLED = 1, 0
 BY_WATTS, BY_PERCENT = 1, 0
+BY_VARS = 4
 CHARGE_AND_DISCHARGE = 0b11
+CONNECT, DISCONNECT = 1, 2
 LOCAL_CONTROL = 1
 LAST_BEAT = 65534
 """The largest content of `CtrlHb`: the next one means that it is not implemented."""
@@ -54,8 +56,8 @@ class Plan:
     """Path of the point that is the setpoint itself."""
     timer: str
     """Path of the point that is its dead-man."""
-    kw_factor: float
-    """The setpoint in kW, with the house's sign, is the point's value times this."""
+    setpoint_factor: float
+    """The setpoint in kW or kvar, with the house's sign, is the point's value times this."""
 
     @property
     def writes(self) -> tuple[Write, ...]:
@@ -71,16 +73,15 @@ class Plan:
 
     def words(self, path: str) -> tuple[int, ...]:
         """What is written to a point."""
-        places = self.contents.places
-        return place_words(places[path], places, dict(self.settings)[path], self.contents.values)
+        return place_words(self.contents.places[path], dict(self.settings)[path], self.contents.values)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Followed:
     """What a device holds after it was written to."""
 
-    held_kw: float | None
-    """The setpoint with the house's sign, as it reads back."""
+    held: float | None
+    """The setpoint in kW or kvar, with the house's sign, as it reads back."""
     timeout_s: float | None
     """The dead-man, as it reads back."""
     differences: tuple[str, ...]
@@ -107,6 +108,18 @@ def set_power(device: Device, p_kw: float, valid_s: float, *, safe_kw: float | N
     if 124 in device:
         return _set_storage(device[124], p_kw, valid_s, safe_kw)
     raise SunSpecError("its power cannot be set: it has neither WSet in model 704 nor model 124")
+
+
+def set_reactive_power(device: Device, q_kvar: float, valid_s: float) -> Plan:
+    """Have a device take `q_kvar` (positive into it) for `valid_s`, through model 704; on expiry it is on its own.
+
+    Raises `SunSpecError` in words when the device cannot do that, and when it has no dead-man.
+    """
+    if 704 not in device:
+        raise SunSpecError("its reactive power cannot be set: it has no model 704")
+    settings = _reversion(device[704], "VarSet", valid_s, None)
+    own: list[Setting] = [("VarSet", -q_kvar * KILO), ("VarSetEna", ENABLED)]
+    return _plan(device[704], "VarSet", [*settings, ("VarSetMod", BY_VARS), *own], -1 / KILO)
 
 
 def limit_generation(device: Device, limit_kw: float, valid_s: float, *, safe_kw: float | None = None) -> Plan:
@@ -141,7 +154,7 @@ def release(plan: Plan) -> Plan:
         settings=((last, DISABLED),),
         setpoint=plan.setpoint,
         timer=plan.timer,
-        kw_factor=plan.kw_factor,
+        setpoint_factor=plan.setpoint_factor,
     )
 
 
@@ -175,13 +188,15 @@ def _set_storage(contents: Contents, p_kw: float, valid_s: float, safe_kw: float
     return _plan(contents, "InWRte", [timer, *own], per_percent)
 
 
-def _plan(contents: Contents, setpoint: str, settings: Iterable[Setting], kw_factor: float) -> Plan:
+def _plan(contents: Contents, setpoint: str, settings: Iterable[Setting], setpoint_factor: float) -> Plan:
     settings = tuple(settings)
     for path, _ in settings:
         if not _has(contents, path):
             reason = contents.absent.get(path, "the model does not have it")
             raise SunSpecError(f"model {contents.model.id} {path}: {reason}")
-    plan = Plan(contents=contents, settings=settings, setpoint=setpoint, timer=settings[0][0], kw_factor=kw_factor)
+    plan = Plan(
+        contents=contents, settings=settings, setpoint=setpoint, timer=settings[0][0], setpoint_factor=setpoint_factor
+    )
     for path, _ in settings:
         plan.words(path)
     return plan
@@ -245,7 +260,7 @@ def carry_out(plan: Plan, *, heartbeat: Contents | None = None) -> Steps[Followe
     held = decode(plan.contents.model, address, words)
     setpoint = held.number(plan.setpoint)
     followed = Followed(
-        held_kw=None if setpoint is None else setpoint * plan.kw_factor,
+        held=None if setpoint is None else setpoint * plan.setpoint_factor,
         timeout_s=held.number(plan.timer),
         differences=tuple(_differences(plan, held)),
     )
@@ -270,3 +285,13 @@ def beat(contents: Contents) -> Steps[int]:
     following = last + 1 if last < LAST_BEAT else 0
     yield Write(address, (following,))
     return following
+
+
+def connect(contents: Contents, *, connected: bool) -> Steps[str]:
+    """Have a battery bank connect or disconnect through model 802; its state afterwards, in the model's word."""
+    if not _has(contents, "SetOp"):
+        raise SunSpecError("model 802 cannot connect this device (SetOp is not implemented)")
+    start = {path: contents.address + contents.places[path].start for path in ("SetOp", "State")}
+    yield Write(start["SetOp"], (CONNECT if connected else DISCONNECT,))
+    (state,) = yield Read(start["State"], 1)
+    return named(contents.places["State"].point, state)

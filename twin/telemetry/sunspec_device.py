@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 from twin.telemetry.modbus import EXCEPTION_WORDS, RefusedError
 from twin.telemetry.sunspec_codec import Contents, decode, encode, place_words
+from twin.telemetry.sunspec_control import CONNECT
 from twin.telemetry.sunspec_discovery import BASES, SUNS
 from twin.telemetry.sunspec_exchange import Ask, Read, Write
 from twin.telemetry.sunspec_image import Values, image
@@ -20,7 +21,7 @@ from twin.telemetry.sunspec_types import Scalar
 ILLEGAL_ADDRESS, ILLEGAL_VALUE = 2, 3
 HEARTBEAT_PATIENCE_S = 10.0
 """How long the battery bears the absence of the controller's heartbeat once it has heard it."""
-STANDBY, CONNECTED = 4, 3
+DISCONNECTED, CONNECTED, STANDBY = 1, 3, 4
 
 
 class WriteRefusedError(RefusedError):
@@ -56,6 +57,7 @@ DEAD_MEN = (
         (("WMaxLimPct", "WMaxLimPctRvrt"),),
         "WMaxLimPctEnaRvrt",
     ),
+    DeadMan(704, "VarSetRvrtTms", "VarSetEna", "VarSetRvrtRem", (("VarSet", "VarSetRvrt"),), "VarSetEnaRvrt"),
     DeadMan(123, "WMaxLimPct_RvrtTms", "WMaxLim_Ena"),
     DeadMan(124, "InOutWRte_RvrtTms", "StorCtl_Mod"),
 )
@@ -78,7 +80,7 @@ class _Block:
 
     def set(self, path: str, value: Scalar) -> None:
         place = self.contents.places[path]
-        self.words[place.start : place.stop] = place_words(place, self.contents.places, value, self.contents.values)
+        self.words[place.start : place.stop] = place_words(place, value, self.contents.values)
         self.refresh()
 
     @property
@@ -154,6 +156,8 @@ class SunSpecDevice:
         if block.model.id == 802 and "CtrlHb" in written:
             self._last_beat = self._now
             self.show(802, {"State": CONNECTED})
+        if block.model.id == 802 and "SetOp" in written:
+            self.show(802, {"State": CONNECTED if block.contents.values["SetOp"] == CONNECT else DISCONNECTED})
         for dead_man in DEAD_MEN:
             if dead_man.model_id == block.model.id and written & {dead_man.timer, dead_man.enable}:
                 self._start(dead_man, block.contents)
@@ -182,9 +186,16 @@ class SunSpecDevice:
     def p_kw(self, own_kw: float) -> float:
         """What it does, power into it, when on its own it would do `own_kw`."""
         held = {block.model.id: block.contents for block in reversed(self._blocks)}
-        if 802 in held and held[802].values.get("State") == STANDBY:
+        if 802 in held and held[802].values.get("State") in (STANDBY, DISCONNECTED):
             return 0.0
         return max(_set_kw(held, own_kw), -_limit_kw(held))
+
+    def q_kvar(self, own_kvar: float) -> float:
+        """As `p_kw`, reactive power."""
+        controls = next((block.contents for block in self._blocks if block.model.id == 704), None)
+        if controls is None or not controls.number("VarSetEna"):
+            return own_kvar
+        return -(controls.number("VarSet") or 0.0) / 1000
 
     def _block(self, model_id: ModelId) -> _Block:
         return next(block for block in self._blocks if block.model.id == model_id)

@@ -21,13 +21,12 @@ from twin.telemetry.sunspec_model import (
     HEADER_REGISTERS,
     Model,
     ModelId,
-    Place,
     filling_size,
     known_models,
     layout,
     load_model,
 )
-from twin.telemetry.sunspec_types import Registers, SunSpecError, Words
+from twin.telemetry.sunspec_types import Registers, SunSpecError
 
 SUNS = (0x5375, 0x6E53)
 BASES = (40000, 0, 50000)
@@ -178,14 +177,16 @@ def _wrong_length(model: Model, register_count: int) -> str | None:
 def read_model(found: FoundModel) -> Steps[Contents | RawContents]:
     """What a model holds now, in as many reads as it takes (two for model 701: a read has at most 125 registers)."""
     start, total = found.address, found.register_count + HEADER_REGISTERS
-    if found.model is None:
+    model = found.model
+    if model is None:
         words = yield from read_block(start, start + total, ())
         return RawContents(found=found, words=tuple(words), reason=f"model {found.id} is not known here")
     # The points that count groups stand in front of them, so the first read tells where all others end.
-    first = yield from read_block(start, start + _first_extent(found.model, total), ())
-    ends = [start + place.stop for place in _layout(found.model, total, first)]
+    first = yield from read_block(start, start + _first_extent(model, total), ())
+    places = layout(model, total, lambda name: raw_count(model, first, name))
+    ends = [start + place.stop for place in places.values()]
     rest = yield from read_block(start + len(first), start + total, ends)
-    return decode(found.model, found.address, (*first, *rest))
+    return decode(model, found.address, (*first, *rest))
 
 
 def _first_extent(model: Model, total: int) -> int:
@@ -194,10 +195,6 @@ def _first_extent(model: Model, total: int) -> int:
         return total
     stops = accumulate(point.register_count for point in model.group.points)
     return max(stop for stop in stops if stop <= MAX_REGISTERS_PER_READ)
-
-
-def _layout(model: Model, total: int, words: Words) -> Iterable[Place]:
-    return layout(model, total, lambda name: raw_count(model, words, name))
 
 
 def read_all(found: Found) -> Steps[dict[ModelId, list[Contents | RawContents]]]:

@@ -7,10 +7,11 @@ model's length has room for. `layout` answers that for one device.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
+from types import MappingProxyType
 from typing import Any
 
 from twin.telemetry.sunspec_types import KINDS, SunSpecError
@@ -26,6 +27,8 @@ CountOf = Callable[[str], int]
 HEADER_REGISTERS = 2
 """Id and length, in front of each model; the length does not count them."""
 ENDLESS = 65536
+LAYOUTS_KEPT = 512
+"""Beyond all devices of a site; they are cheap to make again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,9 +57,9 @@ class Group:
     groups: tuple[Group, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Model:
-    """One model; the first two points of its group are its id and length."""
+    """One model; the first two points of its group are its id and length. It is the same as no other one."""
 
     id: ModelId
     group: Group
@@ -78,9 +81,9 @@ class Place:
 
     path: str
     """`W`, or with its groups, counted from 0: `Crv.0.Pt.2.V`."""
-    scope: str
-    """The part of the path in front of the point's name."""
     point: Point
+    exponent: ScaleRef
+    """Its power of ten, or the path of the point that holds it: the nearest of its own group and those around it."""
     start: int
     """Its first register, counted from the model's id."""
 
@@ -141,19 +144,47 @@ def _point(definition: Mapping[str, Any]) -> Point:
     )
 
 
-def layout(model: Model, register_count: int, count_of: CountOf) -> tuple[Place, ...]:
-    """Every point of the model in a device, in the order of the registers.
+def layout(model: Model, register_count: int, count_of: CountOf) -> Mapping[str, Place]:
+    """Every point of the model in a device, by path, in the order of the registers.
 
     `register_count` is all that the device has of it, header included; `count_of` tells what the named point
     says about repetitions. Groups repeat only as often as they fit in whole, whatever that point says; points
     that do not repeat are listed even where the device ends before them.
     """
-    return tuple(_places(model.group, "", 0, register_count, count_of))
+    return _layout(model, register_count, tuple((name, count_of(name)) for name in counters(model)))
 
 
-def _places(group: Group, scope: str, start: int, stop: int, count_of: CountOf) -> Iterator[Place]:
+@lru_cache(maxsize=LAYOUTS_KEPT)
+def _layout(model: Model, register_count: int, counts: tuple[tuple[str, int], ...]) -> Mapping[str, Place]:
+    found = list(_places(model.group, "", 0, register_count, dict(counts).__getitem__))
+    paths = {scope + point.name for scope, point, _ in found}
+    return MappingProxyType(
+        {
+            scope + point.name: Place(
+                path=scope + point.name, point=point, exponent=_exponent(scope, point, paths), start=start
+            )
+            for scope, point, start in found
+        }
+    )
+
+
+def _exponent(scope: str, point: Point, paths: Set[str]) -> int | str | None:
+    if not isinstance(point.scale, str):
+        return point.scale
+    return next((around + point.scale for around in _scopes(scope) if around + point.scale in paths), point.scale)
+
+
+def _scopes(scope: str) -> Iterator[str]:
+    """`a.0.b.` → itself, `a.0.`, `a.`, and nothing."""
+    while scope:
+        yield scope
+        scope = scope[: scope.rstrip(".").rfind(".") + 1]
+    yield ""
+
+
+def _places(group: Group, scope: str, start: int, stop: int, count_of: CountOf) -> Iterator[tuple[str, Point, int]]:
     for point in group.points:
-        yield Place(path=scope + point.name, scope=scope, point=point, start=start)
+        yield scope, point, start
         start += point.register_count
     for inner in group.groups:
         each = _extent(inner, count_of)
@@ -197,11 +228,19 @@ def _below(group: Group) -> Iterator[Group]:
         yield from _below(inner)
 
 
+@lru_cache(maxsize=LAYOUTS_KEPT)
 def repeating_groups(model: Model) -> Mapping[str, Repeats]:
     """Name of each group that repeats, and by what."""
     return {group.name: group.repeats for group in _below(model.group) if group.repeats is not None}
 
 
+@lru_cache(maxsize=LAYOUTS_KEPT)
+def counters(model: Model) -> tuple[str, ...]:
+    """The points that say how often groups repeat."""
+    return tuple(sorted({name for name in repeating_groups(model).values() if isinstance(name, str)}))
+
+
+@lru_cache(maxsize=LAYOUTS_KEPT)
 def filling_size(model: Model) -> int:
     """Registers of one occurrence of the group that repeats as often as there is room; 0 without such a group."""
     return sum(_extent(group, lambda _: 0) for group in model.group.groups if group.repeats == 0)

@@ -18,8 +18,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from twin.telemetry.modbus import RefusedError, Value
 from twin.telemetry.register_map import SIGNED_POWERS
 from twin.telemetry.sunspec_codec import Contents
+from twin.telemetry.sunspec_discovery import Found, read_model
+from twin.telemetry.sunspec_exchange import Steps
 from twin.telemetry.sunspec_model import ModelId
 
 KILO = 1e-3
@@ -138,6 +141,24 @@ def told(contents: Iterable[Contents], *, meter_import: Sign = "positive", nomin
     if nominal_v is not None and "line_v" in values:
         values["v_pu"] = values["line_v"] / nominal_v
     return Told(values=values, absent={name: why for name, why in absent.items() if name not in values})
+
+
+def poll(found: Found, *, meter_import: Sign = "positive", nominal_v: float | None = None) -> Steps[dict[str, Value]]:
+    """What a device tells the twin now: per name a number, or in words why there is none.
+
+    Reads the models that tell the twin something, and of each id the first.
+    """
+    contents: list[Contents] = []
+    values: dict[str, Value] = {}
+    for model in {model.id: model for model in reversed(found.models) if model.id in ROLES}.values():
+        try:
+            held = yield from read_model(model)
+        except RefusedError as refusal:
+            values |= {role.name: f"model {model.id}: {refusal}" for role in ROLES[model.id]}
+        else:
+            contents += [held] if isinstance(held, Contents) else []
+    says = told(contents, meter_import=meter_import, nominal_v=nominal_v)
+    return {**values, **says.absent, **says.values}
 
 
 def roles_of(model_id: ModelId, *, meter_import: Sign = "positive") -> tuple[Role, ...]:

@@ -32,7 +32,7 @@ def filled(
     for group, repeats in repeating_groups(model).items():
         counts[str(repeats)] = random.randint(fewest, COUNTS.get(group, 3))
     room = 3000 if "0" not in counts else 2 + model.fixed_count + counts["0"] * 20
-    places = {place.path: place for place in layout(model, room, lambda name: counts[name])}
+    places = layout(model, room, lambda name: counts[name])
     values: Values = {}
     own = [place for place in value_places(places) if place.point.kind == "sunssf"]
     values |= {place.path: random.choice(exponents) for place in own}
@@ -54,9 +54,9 @@ def _value(place: Place, values: Values, random: Random) -> Scalar:
     if point.kind not in WHOLE:
         return _text(point, random)
     raw = _raw(point, random)
-    if point.scale is None:
+    if place.exponent is None:
         return raw
-    exponent = point.scale if isinstance(point.scale, int) else values[point.scale]
+    exponent = values[place.exponent] if isinstance(place.exponent, str) else place.exponent
     assert isinstance(exponent, int)
     return scaled(raw, exponent)
 

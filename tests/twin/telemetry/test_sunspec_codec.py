@@ -150,7 +150,7 @@ def test_a_written_number_is_rounded_to_the_step_of_the_scale() -> None:
     [
         ({"W": 40_000, "W_SF": 0}, r"W: 40000 is outside -32767 to 32767 W"),
         ({"W": -327_680, "W_SF": 1}, r"W: -327680 is outside -327670 to 327670 W"),
-        ({"W": 1}, r"W: cannot be written without its scale factor W_SF: it is not implemented"),
+        ({"W": 1}, r"W: cannot be written without its scale factor W_SF: it has no value"),
         ({"W": float("nan"), "W_SF": 0}, r"W: nan is no finite number"),
         ({"W_SF": 11}, r"W_SF: 11 is outside -10 to 10"),
         ({"Evt1": 2**31}, r"Evt1: .* is outside 0 to 2147483647"),

@@ -16,7 +16,17 @@ from tests.twin.telemetry.sunspec_rig import (
     device_of,
 )
 from twin.telemetry.modbus import RefusedError
-from twin.telemetry.sunspec_control import Followed, Plan, beat, carry_out, limit_generation, release, set_power
+from twin.telemetry.sunspec_control import (
+    Followed,
+    Plan,
+    beat,
+    carry_out,
+    connect,
+    limit_generation,
+    release,
+    set_power,
+    set_reactive_power,
+)
 from twin.telemetry.sunspec_device import HEARTBEAT_PATIENCE_S, SunSpecDevice, WriteRefusedError
 from twin.telemetry.sunspec_exchange import Ask, Write, run
 from twin.telemetry.sunspec_model import load_model
@@ -50,7 +60,7 @@ def test_a_power_is_taken_held_as_long_as_it_is_renewed_and_then_left(models: Mo
         device.step(after(5 * cycle))
         followed = steer(device, p_kw)
         assert (followed.timeout_s, followed.differences) == (8, ())
-        assert followed.held_kw == pytest.approx(p_kw)
+        assert followed.held == pytest.approx(p_kw)
         assert device.p_kw(OWN_KW) == pytest.approx(p_kw)
     device.step(after(95 + 7.9))
     assert device.p_kw(OWN_KW) == pytest.approx(p_kw)
@@ -65,7 +75,7 @@ def test_a_limit_is_taken_held_as_long_as_it_is_renewed_and_then_left(models: Mo
         device.step(after(5 * cycle))
         followed = limit(device, 120.0)
         assert (followed.timeout_s, followed.differences) == (8, ())
-        assert followed.held_kw == pytest.approx(120.0)
+        assert followed.held == pytest.approx(120.0)
         assert device.p_kw(OWN_KW) == pytest.approx(-120.0)
         assert device.p_kw(-90.0) == -90.0, "a limit does not ask for more than there is"
     device.step(after(28))
@@ -110,7 +120,7 @@ def test_a_dead_man_is_never_longer_than_the_setpoint_is_valid() -> None:
 
 
 def test_a_limit_above_the_rating_is_the_rating() -> None:
-    assert limit(device_of(BY_123), 5000).held_kw == 1000
+    assert limit(device_of(BY_123), 5000).held == 1000
 
 
 def test_a_released_device_does_what_it_does_on_its_own_at_once() -> None:
@@ -168,7 +178,7 @@ def test_a_device_that_clips_is_found_out_by_reading_back() -> None:
     plan = set_power(contents_of(device.answer), 400, 8)
     followed = run(carry_out(plan), clipping)
     assert not followed.as_sent
-    assert followed.held_kw == 100
+    assert followed.held == 100
     assert followed.differences == ("WSet holds -100000 instead of -400000",)
 
 
@@ -201,6 +211,30 @@ def test_a_battery_that_no_longer_hears_the_heartbeat_stands_by_until_it_does() 
     assert device.p_kw(0) == 0
     run(beat(contents[802]), device.answer)
     assert device.p_kw(0) == 100
+
+
+def test_reactive_power_is_taken_and_left() -> None:
+    vars_: dict[str, Scalar] = dict.fromkeys(("VarSet", "VarSetEna", "VarSetMod", "VarSetRvrtTms"), 0)
+    device = device_of({**BY_704, 704: {**SETTINGS_704, **vars_, "VarSet_SF": 1}})
+    followed = run(carry_out(set_reactive_power(contents_of(device.answer), 120, 8)), device.answer)
+    assert (followed.held, followed.timeout_s, followed.as_sent) == (120, 8, True)
+    assert (device.q_kvar(-5), device.p_kw(OWN_KW)) == (120, OWN_KW)
+    assert device.contents(704).values["VarSet"] == -120_000, "injected is positive there"
+    device.step(after(8))
+    assert device.q_kvar(-5) == -5
+    with pytest.raises(SunSpecError, match="it has no model 704"):
+        set_reactive_power(contents_of(device_of(BY_123).answer), 1, 8)
+
+
+def test_a_battery_bank_is_disconnected_and_connected() -> None:
+    device = device_of({802: {**SETTINGS_802, "SetOp": 1}})
+    bank = contents_of(device.answer)[802]
+    assert run(connect(bank, connected=False), device.answer) == "DISCONNECTED"
+    assert device.p_kw(50) == 0
+    assert run(connect(bank, connected=True), device.answer) == "CONNECTED"
+    assert device.p_kw(50) == 50
+    with pytest.raises(SunSpecError, match="SetOp is not implemented"):
+        run(connect(contents_of(device_of({802: SETTINGS_802}).answer)[802], connected=True), device.answer)
 
 
 def test_a_battery_without_heartbeat_says_so() -> None:

@@ -5,9 +5,12 @@ from collections.abc import Mapping
 import pytest
 
 from tests.twin.telemetry.sunspec_rig import contents_of, device_of
+from twin.telemetry.modbus import RefusedError
+from twin.telemetry.sunspec_discovery import discover
+from twin.telemetry.sunspec_exchange import Ask, run
 from twin.telemetry.sunspec_model import known_models, layout, load_model
-from twin.telemetry.sunspec_points import METERS, ROLES, Sign, Told, told
-from twin.telemetry.sunspec_types import Scalar
+from twin.telemetry.sunspec_points import METERS, ROLES, Sign, Told, poll, told
+from twin.telemetry.sunspec_types import Scalar, Words
 from twin.units import has_unit
 
 
@@ -20,10 +23,10 @@ def told_by(
 
 def test_every_role_is_a_numeric_point_of_its_model_and_carries_its_unit() -> None:
     for model_id, roles in ROLES.items():
-        points = {place.path: place.point for place in layout(load_model(model_id), 65536, lambda _: 0)}
+        places = layout(load_model(model_id), 65536, lambda _: 0)
         for role in roles:
             assert has_unit(role.name), role
-            assert points[role.path].kind not in ("string", "enum16", "bitfield32", "sunssf"), role
+            assert places[role.path].point.kind not in ("string", "enum16", "bitfield32", "sunssf"), role
     assert set(ROLES) <= set(known_models())
 
 
@@ -66,3 +69,22 @@ def test_a_charge_that_no_model_says_is_absent_with_the_reason_of_the_preferred_
     says = told_by({713: {"Pct_SF": -1}, 802: {}})
     assert "soc" not in says.values
     assert says.absent["soc"] == "model 713 SoC: the device does not implement it"
+
+
+def test_a_poll_reads_what_tells_the_twin_something_and_says_what_it_cannot() -> None:
+    device = device_of({1: {"Mn": "m"}, 701: {"W": -400_000, "W_SF": 2}, 704: {}, 713: {"SoC": 50, "Pct_SF": 0}})
+    found = run(discover(), device.answer)
+    addresses: list[int] = []
+
+    def answer(ask: Ask) -> Words:
+        addresses.append(ask.address)
+        if ask.address == device.contents(713).address:
+            raise RefusedError("device busy")
+        return device.answer(ask)
+
+    says = run(poll(found, nominal_v=480), answer)
+    assert says["p_kw"] == 400.0
+    assert says["soc"] == "model 713: device busy"
+    assert says["frequency_hz"] == "model 701 Hz: the device does not implement it"
+    assert device.contents(704).address not in addresses
+    assert len(addresses) == 3
