@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 
 from twin.errors import LinkError
-from twin.telemetry.modbus import RefusedError
+from twin.telemetry.modbus import RefusedError, SilentError
 from twin.telemetry.register_map import MAX_REGISTERS_PER_READ
 from twin.telemetry.sunspec_codec import Contents, decode, raw_count
 from twin.telemetry.sunspec_exchange import AnswerLater, Read, Steps, read_block, run_async
@@ -95,6 +95,12 @@ def _find_base() -> Steps[tuple[int, tuple[str, ...]]]:
             words = tuple((yield Read(address, len(SUNS))))
         except RefusedError as refusal:
             heard.append(f"{address}: {refusal}")
+            continue
+        except SilentError as silence:
+            # Some devices do not answer at addresses that they do not have; one that never answered is not there.
+            if not heard:
+                raise
+            heard.append(f"{address}: {silence}")
             continue
         if words == SUNS:
             return address, _off_by_one(address)

@@ -1,8 +1,8 @@
 """What is asked of a SunSpec device, without saying how: steps that ask for reads and writes and go on with the answer.
 
 A step is a generator, so that the same logic runs over a socket, over a simulated device and in a test;
-`run` answers from a function, `run_async` from a coroutine. A refusal is thrown into the step, which may
-know what to do next; a device that is silent ends it.
+`run` answers from a function, `run_async` from a coroutine. A refusal or silence is thrown into the step, which
+may know what to do next, and otherwise ends with it.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TypeVar
 from pymodbus.client import AsyncModbusTcpClient
 from pymodbus.pdu import ModbusPDU
 
+from twin.errors import LinkError
 from twin.telemetry.modbus import RefusedError
 from twin.telemetry.register_map import MAX_REGISTERS_PER_READ
 from twin.telemetry.sunspec_types import Registers, Words
@@ -62,8 +63,8 @@ def run(steps: Steps[T], answer: Answer) -> T:
         while True:
             try:
                 words = checked(ask, answer(ask))
-            except RefusedError as refusal:
-                ask = steps.throw(refusal)
+            except LinkError as error:
+                ask = steps.throw(error)
             else:
                 ask = steps.send(words)
     except StopIteration as done:
@@ -78,8 +79,8 @@ async def run_async(steps: Steps[T], answer: AnswerLater) -> T:
         while True:
             try:
                 words = checked(ask, await answer(ask))
-            except RefusedError as refusal:
-                ask = steps.throw(refusal)
+            except LinkError as error:
+                ask = steps.throw(error)
             else:
                 ask = steps.send(words)
     except StopIteration as done:

@@ -91,6 +91,17 @@ def test_a_silent_device_is_not_taken_for_one_without_sunspec() -> None:
         run(discover(), silent)
 
 
+def test_a_device_that_is_silent_where_it_has_nothing_is_found_where_it_has() -> None:
+    device = device_of({1: COMMON}, 50000)
+
+    def answer(ask: Ask) -> Words:
+        if ask.address == 0:
+            raise SilentError("no answer within 1 s")
+        return device.answer(ask)
+
+    assert run(discover(), answer).address == 50000
+
+
 def test_an_unknown_model_is_kept_raw_and_named_and_the_next_one_is_found() -> None:
     words = [*SUNS, *encode(load_model(1), COMMON), 64001, 3, 7, 8, 9, *encode(load_model(120), {}), 0xFFFF, 0]
     registers = Registers(words)
