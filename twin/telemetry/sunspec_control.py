@@ -197,6 +197,7 @@ def _plan(contents: Contents, setpoint: str, settings: Iterable[Setting], setpoi
     plan = Plan(
         contents=contents, settings=settings, setpoint=setpoint, timer=settings[0][0], setpoint_factor=setpoint_factor
     )
+    # What a point cannot hold is refused now, before anything is written.
     for path, _ in settings:
         plan.words(path)
     return plan
