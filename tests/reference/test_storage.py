@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import rainflow
 
 from tests.contracts.device_rig import build
+from twin.devices.base import Step
 from twin.devices.battery import Battery, BatteryState
 from twin.devices.battery_ageing import capacity_fade, counted_cycles
+from twin.devices.conversion import ConversionState, Pdu, Rectifier
+from twin.devices.genset import Genset, GensetState
+from twin.devices.ups import Ups, UpsState
 from twin.numeric import FloatArray
 
 
@@ -71,3 +77,73 @@ def test_capacity_left_after_dynamic_stress_tests(low: float, high: float, cycle
     soc = dynamic_stress_test(low, high)
     faded = capacity_fade(soc, np.full(soc.size, 20.0), 1.0, repeat_count=cycles)
     assert 1.0 - faded.capacity_fraction == pytest.approx(published, abs=0.01)
+
+
+FUEL_L_PER_H = ((175, 46.0), (351, 85.0), (526, 121.0))
+"""Cummins QSK23-G3, engine data sheet FR-50011 (19 July 2004), 1500 rpm: kW of the engine, fuel at 25, 50 and 75%."""
+
+
+@pytest.mark.parametrize(
+    ("rated_kw", "rated_l", "within"), [(701, 161.0, 0.015), (768, 178.0, 0.026)], ids=["prime", "standby"]
+)
+def test_fuel_between_the_ends_of_a_data_sheet(rated_kw: float, rated_l: float, within: float) -> None:
+    """A line through a quarter load and full load meets half and three quarters of it, and standby somewhat worse."""
+    low_kw, low_l = FUEL_L_PER_H[0]
+    slope = (rated_l - low_l) / (rated_kw - low_kw)
+    genset = Genset(
+        bus="main",
+        rated_kw=rated_kw,
+        min_load_fraction=0.2,
+        fuel_slope_l_per_kwh=slope,
+        fuel_no_load_l_per_h=low_l - slope * low_kw,
+    )
+    for power_kw, litres in (*FUEL_L_PER_H, (rated_kw, rated_l)):
+        hour = genset.step(GensetState(until_ready_s=0.0), float(power_kw), {}, (), 3600.0)
+        assert hour.amounts["fuel_l"] == pytest.approx(litres, rel=within)
+
+
+def passed_on(load_kw: float) -> tuple[Step[None]]:
+    return (Step(state=None, p_kw=load_kw),)
+
+
+def ups_efficiency(ups: Ups, load_kw: float) -> float:
+    done = ups.step(UpsState(stored_kwh=1e9), 0.0, {}, passed_on(load_kw), 60.0)
+    return float(load_kw / (load_kw + done.p_kw))
+
+
+def test_a_supply_is_as_efficient_as_such_supplies_are() -> None:
+    """Double conversion 94 to 96%, eco mode 98 to 99%: figures of makers, from half load to full load."""
+    ups = build("ups")
+    assert isinstance(ups, Ups)
+    for load_fraction in (0.5, 0.75, 1.0):
+        load_kw = load_fraction * ups.rated_kw
+        assert 0.94 <= ups_efficiency(replace(ups, eco=None), load_kw) <= 0.96
+        assert 0.98 <= ups_efficiency(ups, load_kw) <= 0.99
+    assert ups_efficiency(replace(ups, eco=None), 0.2 * ups.rated_kw) < 0.94, "at part load less than that"
+
+
+def test_a_distribution_transformer_meets_the_law() -> None:
+    """10 CFR 431.196(b): low-voltage dry-type, three-phase, 300 kVA: 99.02% at 35% load. The example is five."""
+    pdu = build("pdu")
+    assert isinstance(pdu, Pdu)
+    load_kw = 0.35 * pdu.rated_kw
+    done = pdu.step(ConversionState(), 0.0, {}, passed_on(load_kw), 60.0)
+    assert load_kw / (load_kw + done.p_kw) == pytest.approx(0.9902, abs=0.0005)
+
+
+@pytest.mark.parametrize("load_kw", [0.0, 3.0, 12.0])
+def test_rectifiers_lose_what_the_twin_of_frontier_says(load_kw: float) -> None:
+    """RAPS: ``input = (load + constant) / efficiency``, 0.98 for the DC stage, 0.96 for the rectifier before it."""
+    constants_kw = (0.013, 0.017)
+    told = ((load_kw + constants_kw[0]) / 0.98 + constants_kw[1]) / 0.96
+    rectifier = Rectifier(
+        bus="hall",
+        serves=("hall",),
+        rated_kw=12.5,
+        dc_no_load_losses_kw=constants_kw[0] / 0.98,
+        dc_proportional_losses_fraction=1 / 0.98 - 1,
+        no_load_losses_kw=constants_kw[1] / 0.96,
+        proportional_losses_fraction=1 / 0.96 - 1,
+    )
+    done = rectifier.step(ConversionState(), 0.0, {}, passed_on(load_kw), 60.0)
+    assert load_kw + done.p_kw == pytest.approx(told, rel=1e-12)

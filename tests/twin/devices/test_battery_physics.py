@@ -161,7 +161,7 @@ def test_with_a_taper_it_takes_and_gives_in_all_what_it_says(soc: float, bound: 
 def test_near_full_power_fades_as_an_exponential_and_ends() -> None:
     taper = replace(LOSSY, taper=Taper(charge_above_soc=0.75))
     socs_in_time = [stepped(taper, 0.75, 1000.0, 0.1 * n).state.soc for n in range(1, 30)]
-    gained = np.diff(socs_in_time)
+    gained = np.diff(np.array(socs_in_time, dtype=float))
     assert np.all(gained[:-1] >= gained[1:])
     assert gained[1] / gained[0] == pytest.approx(gained[2] / gained[1], rel=1e-6)
     assert socs_in_time[-1] == pytest.approx(0.95, abs=1e-12)
@@ -203,7 +203,7 @@ def test_limits_by_temperature_are_shown_and_true(air_c: float) -> None:
         if content_kwh == 0.0:
             assert (bound_kw, air_c) == (4.0, -5.0)
             continue
-        done = stepped(battery, 0.5, float(bound_kw), float(content_kwh / abs(bound_kw)), air_c=air_c)
+        done = stepped(battery, 0.5, float(bound_kw), abs(float(content_kwh) / float(bound_kw)), air_c=air_c)
         assert done.p_kw == pytest.approx(bound_kw, rel=1e-9)
         after = battery.flexibility(done.points)
         assert min(after.stored_kwh, after.room_kwh) == pytest.approx(0.0, abs=1e-6)
