@@ -33,7 +33,8 @@ STRESS_TESTS = (
     (45, 75, 6591, 87.0), (65, 75, 8393, 90.8),
 )  # fmt: skip
 """Lowest and highest state of charge in %, cycles, and % of the capacity left in figure 5b of Xu et al. 2016."""
-REPEATS, SCENARIOS = 2000, 256
+REPEATS, ROUNDS, SCENARIOS = 500, 20, 256
+"""The quickest of the rounds counts: others use the machine too."""
 
 
 def capacity_left() -> Iterator[str]:
@@ -78,10 +79,15 @@ def costs(battery: Battery) -> Iterator[str]:
         rng = np.random.default_rng(1)
         given = [rng.uniform(0.1, 0.95, SCENARIOS), np.full(SCENARIOS, 25.0), rng.uniform(-1000, 1000, SCENARIOS)]
         machine.table[machine.inputs.slice] = given
-        watch = stopwatch_s()
-        for _ in range(REPEATS):
-            machine.run()
-        yield f"  {name:20} {(stopwatch_s() - watch) / REPEATS / SCENARIOS * 1e9:6.1f} ns"
+        took_s = min(_took_s(machine) for _ in range(ROUNDS))
+        yield f"  {name:20} {took_s / REPEATS / SCENARIOS * 1e9:6.1f} ns"
+
+
+def _took_s(machine: Machine) -> float:
+    begun_s = stopwatch_s()
+    for _ in range(REPEATS):
+        machine.run()
+    return stopwatch_s() - begun_s
 
 
 def main() -> None:

@@ -76,6 +76,13 @@ def ratio(numerator: Num, denominator: Num, otherwise: Num = 0.0) -> Num:
     return numerator / denominator if denominator else otherwise
 
 
+def sqrt(value: Num) -> Num:
+    """The square root of a number that is 0 or more: correctly rounded, and one instruction where a power is a call."""
+    if type(value) is float:
+        return math.sqrt(value)
+    return _recorded("sqrt", value) if symbolic(value) else np.sqrt(value)
+
+
 def exp(value: Num) -> Num:
     """The exponential."""
     if type(value) is float:

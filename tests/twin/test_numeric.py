@@ -20,6 +20,7 @@ from twin.numeric import (
     log,
     ratio,
     smaller,
+    sqrt,
     where,
 )
 
@@ -64,6 +65,12 @@ def test_exponential_and_logarithm_undo_each_other_and_give_the_same_for_one_and
     assert log(exp(values)) == pytest.approx(values, rel=1e-15, abs=1e-15)
     assert log(exp(-1.5)) == pytest.approx(-1.5, rel=1e-15)
     assert exp(-1e9) == 0.0
+
+
+def test_a_square_root_is_the_same_for_one_and_for_many() -> None:
+    values = np.array([0.0, 1e-9, 2.0, 1e300])
+    np.testing.assert_array_equal(sqrt(values), [sqrt(each) for each in values.tolist()])
+    assert sqrt(2.0) == 2.0**0.5
 
 
 def test_summaries_over_scenarios() -> None:

@@ -20,6 +20,7 @@ from twin.numeric import (
     magnitude,
     ratio,
     smaller,
+    sqrt,
     where,
 )
 from twin.tape import Rows, Symbol, Tape
@@ -46,6 +47,7 @@ def formula(a: Num, b: Num) -> list[Num]:
         clip(magnitude(a), 0.0, 1.0) ** 2.7,
         exp(clip(a, -700.0, 3.0)),
         log(magnitude(a) + 1e-3),
+        sqrt(magnitude(a)),
         count_true((a != b) & True),
         count_true((a != b) | False),
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from twin.devices.battery_course import Course
-from twin.numeric import Flag, Num, larger, where
+from twin.numeric import Flag, Num, larger, sqrt, where
 from twin.quick import quick
 
 
@@ -30,7 +30,7 @@ def charged_kw(net_kw: Num, efficiency: Num, square_per_kw: Num) -> Num:
     Validation of a Battery Dynamic Model for EV Applications", 2009, doi 10.3390/wevj3020289.
     """
     linear = 1.0 / efficiency
-    return 2.0 * net_kw / (linear + (linear * linear + 4.0 * square_per_kw * net_kw) ** 0.5)
+    return 2.0 * net_kw / (linear + sqrt(linear * linear + 4.0 * square_per_kw * net_kw))
 
 
 def drained_kw(net_kw: Num, efficiency: Num, square_per_kw: Num) -> Num:
@@ -40,7 +40,7 @@ def drained_kw(net_kw: Num, efficiency: Num, square_per_kw: Num) -> Num:
     itself. Above ``efficiency² / (4 · square)``, the most that the cells can give, the result is that of a matched
     load or more, and means nothing; `Battery` refuses such a rating.
     """
-    root = larger(efficiency * efficiency - 4.0 * square_per_kw * net_kw, 0.0) ** 0.5
+    root = sqrt(larger(efficiency * efficiency - 4.0 * square_per_kw * net_kw, 0.0))
     return 2.0 * net_kw / (efficiency + root)
 
 

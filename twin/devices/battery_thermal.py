@@ -12,7 +12,7 @@ from annotated_types import Ge, Gt, Le
 from twin.devices.base import STRICT
 from twin.devices.battery_course import Course
 from twin.devices.battery_losses import Converter
-from twin.numeric import UNBOUNDED, FloatArray, Num, clip, exp, larger, magnitude, ratio, where
+from twin.numeric import UNBOUNDED, FloatArray, Num, clip, exp, larger, magnitude, ratio, sqrt, where
 
 NEAR = 1e-5
 """Two rates closer than this are taken for one."""
@@ -76,7 +76,7 @@ class Thermal:
         """Power of the cells whose losses warm them just to `max_cell_c` in the long run."""
         spare_kw = (self.max_cell_c - air_c) * (self.conductance_kw_per_k / self.losses_in_cells_fraction)
         spare_kw = larger(spare_kw - converter.no_load_kw, 0.0)
-        root = (linear * linear + 4.0 * converter.square_per_kw * spare_kw) ** 0.5
+        root = sqrt(linear * linear + 4.0 * converter.square_per_kw * spare_kw)
         return ratio(2.0 * spare_kw, linear + root, UNBOUNDED)
 
     def steady_k(self, above_k: Num, heat_kw: Num, hours: Num) -> Num:
