@@ -29,7 +29,7 @@ def round_trip_efficiency(battery: Battery, p_kw: float, hours: float) -> float:
 
 
 def test_ac_round_trip_of_the_example_is_that_of_the_technology_baseline() -> None:
-    """85%: NREL, Annual Technology Baseline 2024, utility-scale battery storage, round-trip efficiency."""
+    """85%: NREL, Annual Technology Baseline, utility-scale battery storage, round-trip efficiency."""
     battery = build("battery")
     assert isinstance(battery, Battery)
     at_rated = round_trip_efficiency(battery, 1000.0, 1.0)
@@ -134,7 +134,7 @@ def test_a_distribution_transformer_meets_the_law() -> None:
 @pytest.mark.parametrize("load_kw", [0.0, 3.0, 12.0])
 def test_rectifiers_lose_what_the_twin_of_frontier_says(load_kw: float) -> None:
     """RAPS: ``input = (load + constant) / efficiency``, 0.98 for the DC stage, 0.96 for the rectifier before it."""
-    constants_kw = (0.013, 0.017)
+    constants_kw = (0.013, 0.017)  # of a few watts, as its machines have; the law holds for any
     told = ((load_kw + constants_kw[0]) / 0.98 + constants_kw[1]) / 0.96
     rectifier = Rectifier(
         bus="hall",

@@ -31,7 +31,7 @@ class Wear:
     -----
     ``cost per kWh each way = replacement cost per kWh of capacity / (2 · cycles · depth)``. Inside a linear program it
     keeps all but 3.3% of the value that ignoring wear would lose 29% of (Foggo and Yu, "Improved Battery Storage
-    Valuation Through Degradation Reduction", IEEE Trans. Smart Grid 2018, doi 10.1109/TSG.2017.2695196).
+    Valuation Through Degradation Reduction", IEEE Trans. Smart Grid, 2018).
     """
 
     __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT

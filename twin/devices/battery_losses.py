@@ -14,7 +14,7 @@ def charged_kw(net_kw: Num, efficiency: Num, square_per_kw: Num) -> Num:
 
     The solution ``u`` of ``net = u / efficiency + square · u²``: converter losses that are proportional to power, and
     those of all resistances, cells included, with its square. At a constant open-circuit voltage, which is that of
-    lithium iron phosphate within some 3% between 15% and 95% state of charge, an internal resistance ``R`` is
+    lithium iron phosphate nearly, away from empty and full, an internal resistance ``R`` is
     ``square = R / voltage²``.
 
     Parameters

@@ -28,8 +28,7 @@ class Starting:
     -----
     Attempts fail independently: ``P(n failures) = success · (1 − success)^n``. After `max_attempts_count` of them the
     controller gives up until the call is taken back: the overcrank lockout of NFPA 110, whose cycle is three times
-    15 s of cranking and 15 s of rest. Of the emergency diesels of nuclear plants, some 99.5% start on demand
-    (NUREG/CR-6928).
+    15 s of cranking and 15 s of rest.
     """
 
     __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
