@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
 
 from twin.cooling.chiller_curves import ChillerCurves
 from twin.numeric import Flag, Num, clip, count_true, larger, smaller, where
@@ -11,8 +14,8 @@ from twin.quick import quick
 CONDENSER_RISE_K = 5.0
 """Warming of the condenser water at rated load: 5.0 K of AHRI 551/591 (30 to 35 °C)."""
 LEAVING_ITERATIONS = 4
-"""Condenser water leaving follows from the power, and the power from it. A kelvin is 2 to 3% of a power that is a sixth of
-the heat, so that each pass gains two digits."""
+"""Condenser water leaving follows from the power, and the power from it. A kelvin is 2 to 3% of a power that is a
+sixth of the heat, so that each pass gains two digits."""
 
 
 @quick
@@ -79,8 +82,8 @@ def chiller_duty(
     condenser_rise_k
         Of curves by the water leaving the condenser: its warming at rated load.
 
-    Source: EnergyPlus Engineering Reference, Electric Chiller Model Based on Condenser Entering Temperature, and …Leaving
-    Temperature (there EIRFPLR is a function of both temperature and load).
+    Source: EnergyPlus Engineering Reference, Electric Chiller Model Based on Condenser Entering Temperature, and
+    …Leaving Temperature (there EIRFPLR is a function of both temperature and load).
     """
     if not curves.leaving_condenser:
         return _duty(curves, heat_kw, chilled_c, condenser_c, rated_heat_kw, reference_cop)
@@ -118,6 +121,22 @@ def _outside(value: Num, low: float, high: float) -> Flag:
     return (value < low) | (value > high)
 
 
+@lru_cache(maxsize=256)
+def largest_input_factor(curves: ChillerCurves) -> float:
+    """Largest electric power within the domain of the curves, of that at the reference point.
+
+    Input by temperature and capacity are smooth: a grid of 65 by 65 points finds the largest of their product within
+    0.1%, which is added. Without limits of the domain, from 0 to 60 °C.
+    """
+    chilled_c = np.linspace(max(curves.min_chilled_c, 0.0), min(curves.max_chilled_c, 60.0), 65)
+    condenser_c = np.linspace(max(curves.min_condenser_c, -30.0), min(curves.max_condenser_c, 60.0), 65)
+    x, y = np.meshgrid(chilled_c, condenser_c)
+    load = np.linspace(curves.min_load_fraction, 1.0, 65)
+    by_temperature = biquadratic(curves.capacity_factor, x, y) * biquadratic(curves.input_factor, x, y)
+    by_load = input_by_load(curves, load, condenser_c[:, None])
+    return float(np.max(by_temperature) * np.max(by_load)) * 1.001
+
+
 def staged_duty(
     curves: ChillerCurves,
     heat_kw: Num,
@@ -132,9 +151,7 @@ def staged_duty(
 
     def running(number: int) -> ChillerDuty:
         each_kw = rated_heat_kw * number / chiller_count
-        return chiller_duty(
-            curves, heat_kw, chilled_c, condenser_c, rated_heat_kw=each_kw, reference_cop=reference_cop
-        )
+        return chiller_duty(curves, heat_kw, chilled_c, condenser_c, rated_heat_kw=each_kw, reference_cop=reference_cop)
 
     everyone = running(chiller_count)
     least_kw = everyone.compressor_kw

@@ -20,9 +20,9 @@ CURVE_TERMS = {3, 4, 10}
 class ChillerCurves:
     """One set of curves in EnergyPlus' form; see `twin.cooling.chiller` for the equations.
 
-    Coefficients are SI, in EnergyPlus' order: biquadratic 1, x, x², y, y², xy with x the chilled water leaving and y the
-    temperature at the condenser, both °C; of the load 1, p, p² (and p³) with p the part load, or the bicubic 1, x, x², y,
-    y², xy, x³, y³, x²y, xy² with x the condenser water leaving and y the part load.
+    Coefficients are SI, in EnergyPlus' order: biquadratic 1, x, x², y, y², xy with x the chilled water leaving and y
+    the temperature at the condenser, both °C; of the load 1, p, p² (and p³) with p the part load, or the bicubic 1,
+    x, x², y, y², xy, x³, y³, x²y, xy² with x the condenser water leaving and y the part load.
     """
 
     __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
@@ -155,8 +155,8 @@ AIR_SCROLL_WARM = ChillerCurves(
     min_load_fraction=0.15,
     condenser="air",
 )
-"""Air-cooled scroll chiller, 448 tons (1,575 kW), for chilled water to 15.56 °C: Copper's set 273. Air below 29.44 °C is
-outside its curves."""
+"""Air-cooled scroll chiller, 448 tons (1,575 kW), for chilled water to 15.56 °C: Copper's set 273. Air below 29.44 °C
+is outside its curves."""
 
 ChillerName = Literal["doe2_centrifugal", "centrifugal_vsd", "air_screw_vsd", "air_scroll", "air_scroll_warm"]
 CHILLERS: Mapping[ChillerName, ChillerCurves] = {
