@@ -10,8 +10,8 @@ that is exceeded in 35 hours of the year (0.4%), dry coolers alike everywhere, w
 and their sources stand below; none was fitted to any result.
 
 Air comes twice. As halls were built: open aisles, fans of one speed, 22 °C at the servers, water of 7 °C, chillers
-alone. As they are built now: contained aisles, 25 °C, water as warm as that allows, a plate exchanger before the chillers. The two-phase bath's fluid is the
-coldest-boiling one that the climate lets dry coolers condense.
+alone. As they are built now: contained aisles, 25 °C at the servers, water as warm as that allows, a plate exchanger
+before the chillers. The two-phase bath's fluid is the coldest-boiling one that the climate lets dry coolers condense.
 
 Each hour of the year is one scenario of the same device that a site file would name (`hall_cooling`), settled at
 constant load. Prints Markdown, and draws with matplotlib in an environment of its own outside the repository.
@@ -149,7 +149,7 @@ AS_BUILT = Air(
     water_rise_k=6.0,
     approach_k=11.0,
 )
-"""Open aisles mix a fifth of hot air into what servers breathe, so the supply is 18 °C; coils sized for water of 7 °C."""
+"""A fifth of what servers breathe is hot air, so the supply is 18 °C, from coils for water of 7 °C."""
 DESIGNS: Mapping[str, Design] = {
     "air, as built": Design(
         technology=lambda _: HallTechnology(air=AS_BUILT), plant=chillers_alone, published="1.3 to 1.6"

@@ -34,8 +34,8 @@ class Duty:
     """Heat that stays in the hall even so."""
 
 
-def duty(plant: HeatRejection, stream: Stream, extra_kw: Num, dry_bulb_c: Num, wet_bulb_c: Num) -> Duty:
-    """Let a plant work for a loop of water.
+def duty(plant: HeatRejection, stream: Stream, extra_kw: Num | None, dry_bulb_c: Num, wet_bulb_c: Num) -> Duty:
+    """Let a plant work for a loop of water. Without `extra_kw` it is not asked to fetch back what stayed in the hall.
 
     Where it cannot give the water that is asked for, the loop warms until it takes all heat again, or the margin of
     the hall is used up: within some minutes, so that here it is done at once. Coolers that are short of temperature
@@ -49,12 +49,14 @@ def duty(plant: HeatRejection, stream: Stream, extra_kw: Num, dry_bulb_c: Num, w
     needed_k = clip(ratio(lacking_kw, gain_kw), 0.0, stream.margin_k)
     warmer_k = where(gain_kw > LEAST_GAIN * heat_kw, needed_k, 0.0)
     held = plant.rejects(heat_kw, return_c + warmer_k, supply_c + warmer_k, dry_bulb_c, wet_bulb_c)
-    more_return_c = return_c + warmer_k + extra_kw / stream.flow_kw_per_k
-    more = plant.rejects(heat_kw + extra_kw, more_return_c, supply_c + warmer_k, dry_bulb_c, wet_bulb_c)
+    more = held
+    if extra_kw is not None:
+        more_return_c = return_c + warmer_k + extra_kw / stream.flow_kw_per_k
+        more = plant.rejects(heat_kw + extra_kw, more_return_c, supply_c + warmer_k, dry_bulb_c, wet_bulb_c)
     short_kw = heat_kw - held.taken_kw
     return Duty(
         held=held,
-        idle=plant.rejects(0.0 * heat_kw, return_c, supply_c, dry_bulb_c, wet_bulb_c),
+        idle=plant.rejects(0.0, return_c, supply_c, dry_bulb_c, wet_bulb_c),
         more=more,
         warmer_k=warmer_k,
         short_kw=where(short_kw > ROUNDING * heat_kw, larger(short_kw, 0.0), 0.0),

@@ -80,7 +80,7 @@ class HallCooling:
     group: ClassVar[Group | None] = None
     account: ClassVar[Account] = Account.COOLING
     setpoint: ClassVar[str | None] = None
-    instruments: ClassVar[tuple[str, ...]] = ("heat_kw", "supply_c", "return_c", "inlet_c", "rack_c")
+    instruments: ClassVar[tuple[str, ...]] = ("heat_kw", "supply_c", "inlet_c")
     example: ClassVar[Mapping[str, Any]] = {
         "type": "hall_cooling",
         "bus": "cooling",
@@ -192,7 +192,7 @@ class HallCooling:
         extra_kw = self.fetch_fraction * self.rated_heat_kw
         duties = [duty(self.plant.chosen, loops[0], extra_kw, dry_bulb_c, wet_bulb_c)]
         if self.air_plant is not None:
-            duties += [duty(self.air_plant.chosen, loop, 0.0, dry_bulb_c, wet_bulb_c) for loop in loops[1:]]
+            duties += [duty(self.air_plant.chosen, loop, None, dry_bulb_c, wet_bulb_c) for loop in loops[1:]]
         return duties
 
     def _kwh_per_k(self) -> Num:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import reduce
 from typing import Any, ClassVar
 
 from twin.cooling.chillers import Chillers
@@ -44,7 +43,10 @@ class HallPlant:
     def chosen(self) -> HeatRejection:
         """All blocks as one plant."""
         first, *others = self.given
-        return reduce(lambda one, then: FirstThen(first=one, then=then), others, first)
+        plant: HeatRejection = first
+        for other in others:
+            plant = FirstThen(first=plant, then=other)
+        return plant
 
     @property
     def rated_kw(self) -> float:

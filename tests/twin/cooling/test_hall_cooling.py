@@ -22,6 +22,7 @@ from twin.cooling.rear_door import RearDoor
 from twin.cooling.technologies import HallTechnology
 from twin.cooling.two_phase import TwoPhase
 from twin.devices.base import Step
+from twin.numeric import Num
 
 TECHNOLOGIES = {
     "air": HallTechnology(air=Air(airside_economiser=True)),
@@ -112,8 +113,9 @@ def test_a_failed_plant_warms_the_hall_past_its_limit_until_equipment_throttles_
     technology = TECHNOLOGIES["cold_plate"]
     failed, sound = hall(technology, DEAD, air_plant=None), hall(technology, PlainPlant(capacity_kw=1300.0))
     state = settled(sound, 900.0).state
-    inlets: list[float] = []
-    over_h, unmet_kwh = 0.0, 0.0
+    inlets: list[Num] = []
+    over_h: Num = 0.0
+    unmet_kwh: Num = 0.0
     for _ in range(10):
         done = stepped(failed, state, 900.0, 60.0)
         state, over_h = done.state, over_h + done.amounts["over_limit_h"]
