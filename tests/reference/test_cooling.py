@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
 from scipy.optimize import brentq
 
 from tests.contracts.device_rig import build

@@ -50,6 +50,15 @@ def polynomial(coefficients: tuple[float, ...], x: Num) -> Num:
     return total
 
 
+def available_kw(curves: ChillerCurves, chilled_c: Num, condenser_c: Num, rated_heat_kw: float) -> Num:
+    """Heat that a chiller could take at these temperatures: ``Q_ref · CAPFT``."""
+    return rated_heat_kw * biquadratic(
+        curves.capacity_factor,
+        clip(chilled_c, curves.min_chilled_c, curves.max_chilled_c),
+        clip(condenser_c, curves.min_condenser_c, curves.max_condenser_c),
+    )
+
+
 def input_by_load(curves: ChillerCurves, load: Num, condenser_c: Num) -> Num:
     """EIRFPLR, the electric input of full load at these temperatures."""
     if curves.leaving_condenser:
@@ -99,12 +108,12 @@ def _duty(
     curves: ChillerCurves, heat_kw: Num, chilled_c: Num, condenser_c: Num, rated_heat_kw: float, reference_cop: float
 ) -> ChillerDuty:
     heat_kw = larger(heat_kw, 0.0)
+    capacity_kw = available_kw(curves, chilled_c, condenser_c, rated_heat_kw)
     outside = _outside(chilled_c, curves.min_chilled_c, curves.max_chilled_c) | _outside(
         condenser_c, curves.min_condenser_c, curves.max_condenser_c
     )
     chilled_c = clip(chilled_c, curves.min_chilled_c, curves.max_chilled_c)
     condenser_c = clip(condenser_c, curves.min_condenser_c, curves.max_condenser_c)
-    capacity_kw = rated_heat_kw * biquadratic(curves.capacity_factor, chilled_c, condenser_c)
     wanted = heat_kw / capacity_kw
     cycling = smaller(wanted / curves.min_load_fraction, 1.0)
     load = clip(wanted, curves.min_load_fraction, 1.0)

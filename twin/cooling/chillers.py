@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal, cast
 
 from annotated_types import Ge, Gt, Le
 
-from twin.cooling.chiller import ChillerDuty, largest_input_factor, staged_duty
+from twin.cooling.chiller import ChillerDuty, available_kw, largest_input_factor, staged_duty
 from twin.cooling.chiller_curves import CHILLERS, ChillerCurves, ChillerName, check_reference_cop
 from twin.cooling.economiser import precooled_share
 from twin.cooling.fans_and_pumps import STATIC_HEAD_FRACTION, pump_kw
@@ -95,8 +95,7 @@ class ChilledWater:
         heat_kw = larger(heat_kw, 0.0)
         if self.tower is None:
             return self._air_cooled(heat_kw, return_c, supply_c, dry_bulb_c)
-        load = heat_kw / self.rated_heat_kw
-        coldest_c = self.tower.coldest_c(wet_bulb_c, larger(load, 1.0), 1.0)
+        coldest_c = self._tower_water_c(self.tower, heat_kw, supply_c, wet_bulb_c)
         weather = dry_bulb_c, wet_bulb_c
         held_c = larger(coldest_c, self.machine.min_condenser_c)
         chilled = self._water_cooled(self.tower, heat_kw, return_c, supply_c, held_c, 0.0, weather)
@@ -111,6 +110,12 @@ class ChilledWater:
 
     def rejects(self, heat_kw: Num, return_c: Num, supply_c: Num, dry_bulb_c: Num, wet_bulb_c: Num) -> Rejection:
         return self.duty(heat_kw, return_c, supply_c, dry_bulb_c, wet_bulb_c).rejection
+
+    def _tower_water_c(self, tower: Tower, heat_kw: Num, supply_c: Num, wet_bulb_c: Num) -> Num:
+        """Coldest at rated heat, and warmer where the chillers take more than that."""
+        design_c = tower.coldest_c(wet_bulb_c, 1.0, 1.0)
+        most_kw = larger(available_kw(self.machine, supply_c, design_c, self.rated_heat_kw), self.rated_heat_kw)
+        return tower.coldest_c(wet_bulb_c, clip(heat_kw, self.rated_heat_kw, most_kw) / self.rated_heat_kw, 1.0)
 
     def _pumps_kw(self, heat_kw: Num, rise_k: Num) -> Num:
         flow = flow_fraction(heat_kw, rise_k, rated_heat_kw=self.rated_heat_kw, rated_rise_k=self.rise_k)
