@@ -16,7 +16,7 @@ from twin.cooling.plant_duty import PlantDuty, better, check_positive, flow_frac
 from twin.cooling.rejection import Rejection
 from twin.cooling.tower import Tower, check_tower
 from twin.devices.base import STRICT
-from twin.numeric import Num, clip, count_true, larger, ratio
+from twin.numeric import Num, clip, count_true, larger, ratio, smaller
 
 Economiser = Literal["none", "non_integrated", "integrated"]
 
@@ -26,10 +26,10 @@ class ChilledWater:
     """Equal chillers, of which as many run as need least power, and what stands around them.
 
     Water-cooled ones have a `tower`, whose fans let the condenser water follow the wet bulb down to the coldest that
-    the curves know; a mixing valve holds it there. The economiser is a plate heat exchanger between tower and chilled
-    water: `integrated` cools the returning water first and leaves the rest to the chillers, `non_integrated` works
-    alone or not at all. It is used where that takes more heat, or the same with less power. Air-cooled ones have
-    their fans in their curves, and use no water.
+    the curves know, with less air at part load; a mixing valve holds it there. The economiser is a plate heat exchanger
+    between tower and chilled water: `integrated` cools the returning water first and leaves the rest to the chillers,
+    `non_integrated` works alone or not at all, both with all the air there is. It is used where that takes more heat,
+    or the same with less power. Air-cooled ones have their fans in their curves, and use no water.
 
     Heat beyond capacity is not taken, and warms the supply.
     """
@@ -92,20 +92,21 @@ class ChilledWater:
 
     def duty(self, heat_kw: Num, return_c: Num, supply_c: Num, dry_bulb_c: Num, wet_bulb_c: Num) -> PlantDuty:
         """As `HeatRejection.rejects`, part by part."""
-        heat_kw = larger(heat_kw, 0.0)
-        if self.tower is None:
+        heat_kw, tower = larger(heat_kw, 0.0), self.tower
+        if tower is None:
             return self._air_cooled(heat_kw, return_c, supply_c, dry_bulb_c)
-        coldest_c = self._tower_water_c(self.tower, heat_kw, supply_c, wet_bulb_c)
         weather = dry_bulb_c, wet_bulb_c
-        held_c = larger(coldest_c, self.machine.min_condenser_c)
-        chilled = self._water_cooled(self.tower, heat_kw, return_c, supply_c, held_c, 0.0, weather)
+        usual_c = self._tower_water_c(tower, heat_kw, supply_c, wet_bulb_c)
+        held_c = larger(usual_c, self.machine.min_condenser_c)
+        chilled = self._water_cooled(tower, heat_kw, return_c, supply_c, held_c, 0.0, weather)
         if self.economiser == "none":
             return chilled
+        coldest_c = smaller(tower.coldest_c(wet_bulb_c, heat_kw / self.rated_heat_kw, 1.0), usual_c)
         free_c = supply_c - self.economiser_approach_k
         share = precooled_share(return_c, supply_c, coldest_c + self.economiser_approach_k)
         if self.economiser == "non_integrated":
             share = count_true(coldest_c <= free_c)
-        free = self._water_cooled(self.tower, heat_kw, return_c, supply_c, larger(coldest_c, free_c), share, weather)
+        free = self._water_cooled(tower, heat_kw, return_c, supply_c, larger(coldest_c, free_c), share, weather)
         return better(free, chilled)
 
     def rejects(self, heat_kw: Num, return_c: Num, supply_c: Num, dry_bulb_c: Num, wet_bulb_c: Num) -> Rejection:

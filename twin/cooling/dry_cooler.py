@@ -30,7 +30,7 @@ def dry_cooler_air_fraction(load_fraction: Num, approach_k: float, difference_k:
 
     A coil rejects about in proportion to its air flow and to the temperature difference:
     ``flow = load · approach / difference``, with the approach at rated load and air flow. Against an unmixed cross-flow
-    coil by effectiveness and NTU it asks for 0.88 to 1.35 times the air: too much at low load, where a real coil is the
+    coil by effectiveness and NTU it asks for 0.88 to 1.34 times the air: too much at low load, where a real coil is the
     better the slower its air. Limited to 5% to 100%.
     """
     flow = load_fraction * approach_k / larger(difference_k, SMALLEST_DIFFERENCE_K)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
@@ -11,12 +11,16 @@ from pydantic import TypeAdapter, ValidationError
 
 from tests.contracts.device_rig import build, numbers
 from twin.cooling.chiller_plant import ChillerPlant
+from twin.cooling.chillers import Chillers
 from twin.cooling.dry_cooler import DryCooler, DryCoolers
+from twin.cooling.economiser import OutdoorAir
 from twin.cooling.heat_reuse import HeatConsumer, energy_reuse_effectiveness, energy_reuse_factor
 from twin.cooling.thermal_store import ChilledWaterTank
 from twin.cooling.tower import Tower
 from twin.cooling.wet_towers import WetTowers
 from twin.devices.base import DEVICES, Step
+from twin.scenario import with_parameters
+from twin.site import Site
 
 PLANT, COOLER = cast(ChillerPlant, build("chiller_plant")), cast(DryCooler, build("dry_cooler"))
 TANK = ChilledWaterTank(volume_l=100_000.0, max_kw=400.0)
@@ -125,6 +129,54 @@ def test_a_bleed_of_the_pads_is_paid_in_water_alone() -> None:
     without = stepped(replace(COOLER, adiabatic_above_c=None), 1200.0, dry_bulb_c=33.0)
     assert without.amounts["water_l"] == 0.0
     assert without.p_kw > dry.p_kw
+
+
+@pytest.mark.parametrize(
+    ("device", "parameter", "values"),
+    [
+        (PLANT, "reference_cop", (4.0, 6.0)),
+        (PLANT, "tower_approach_k", (3.0, 7.0)),
+        (PLANT, "supply_c", (6.0, 12.0)),
+        (WITH_TANK, "rated_heat_kw", (900.0, 1800.0)),
+        (replace(PLANT, economiser="integrated"), "concentration_ratio", (3.0, 6.0)),
+        (COOLER, "approach_k", (7.0, 11.0)),
+        (COOLER, "pad_bleed_fraction", (0.0, 0.5)),
+        (COOLER, "rise_k", (6.0, 12.0)),
+    ],
+)
+def test_scenarios_may_differ_in_a_parameter(device: Any, parameter: str, values: tuple[float, float]) -> None:
+    site = cast(Site, SimpleSite(devices={"it": device}))
+    several = with_parameters(site, {f"it.{parameter}": np.array(values)}).devices["it"]
+    together = numbers(stepped(several, 1200.0))
+    for place, value in enumerate(values):
+        for path, number in numbers(stepped(replace(device, **{parameter: value}), 1200.0)).items():
+            assert np.broadcast_to(together[path], (2,))[place] == pytest.approx(number, rel=1e-12), path
+
+
+@dataclass(frozen=True)
+class SimpleSite:
+    """All of a site that parameters touch."""
+
+    devices: dict[str, Any]
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        (DryCoolers, {"rated_heat_kw": 100, "pump_kw": 1, "fan_kw": 4}),
+        (WetTowers, {"rated_heat_kw": 100, "tower": {"rated_heat_kw": 100, "fan_kw": 2}}),
+        (Chillers, {"rated_heat_kw": 100, "pump_kw": 1, "tower": {"rated_heat_kw": 120, "fan_kw": 2}}),
+        (Chillers, {"rated_heat_kw": 100, "pump_kw": 1, "curves": "air_scroll"}),
+        (OutdoorAir, {"rated_heat_kw": 100, "fan_kw": 2}),
+    ],
+)
+def test_a_plant_by_itself_may_stand_in_a_persons_file(kind: Any, told: dict[str, Any]) -> None:
+    plant = TypeAdapter(kind).validate_python(told)
+    done = plant.rejects(50.0, 35.0, 25.0, 15.0, 10.0)
+    assert done.taken_kw == pytest.approx(50.0)
+    assert 0.0 < done.electric_kw <= plant.rated_kw
+    with pytest.raises(ValidationError, match="max_kva"):
+        TypeAdapter(kind).validate_python({**told, "max_kva": 1})
 
 
 TOWER = Tower(rated_heat_kw=1000.0, fan_kw=10.0)

@@ -210,7 +210,9 @@ def test_heat_beyond_capacity_is_left_and_warms_the_supply() -> None:
 
 def test_each_chiller_more_lets_part_load_cost_no_more() -> None:
     load_kw = np.array([100.0, 200.0, 300.0, 600.0, 950.0])
-    one, three = (chillers(count=count).duty(load_kw, 16.0, 10.0, 28.0, 22.0).compressor_kw for count in (1, 3))
+    one, three = (
+        np.asarray(chillers(count=count).duty(load_kw, 16.0, 10.0, 28.0, 22.0).compressor_kw) for count in (1, 3)
+    )
     assert np.all(three <= one * (1 + 1e-12))
     assert three[2] < 0.8 * one[2], "a third of the load is all that one of them can do"
 
