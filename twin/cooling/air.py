@@ -127,6 +127,7 @@ class Air:
         return (
             Stream(
                 heat_kw=total_kw * share,
+                rated_heat_kw=rated_heat_kw,
                 supply_c=coil.cold_inlet_c(supply_c + coil_k * share, coil_load, flow),
                 flow_kw_per_k=rated_heat_kw / self.water_rise_k * flow,
                 margin_k=larger(self.max_inlet_c - inlet_c, 0.0),

@@ -76,6 +76,7 @@ class Cdu:
         load = total_kw / rated_heat_kw
         return Stream(
             heat_kw=total_kw,
+            rated_heat_kw=rated_heat_kw,
             supply_c=self.exchanger.cold_inlet_c(coolant_c + self.rise_k * load / flow, load, flow),
             flow_kw_per_k=rated_heat_kw / self.facility_rise_k * flow,
             margin_k=larger(max_coolant_c - coolant_c, 0.0),

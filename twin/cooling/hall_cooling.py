@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, cast
 
 from annotated_types import Ge, Gt
 
@@ -55,6 +55,23 @@ def above_fraction(start: Num, end: Num, level: Num) -> Num:
     return clip(ratio(top - level, top - bottom, count_true(top > level)), 0.0, 1.0)
 
 
+def charge(loop: Stream, work: Duty, rated_kw: Num) -> Num:
+    """Power for each kW of heat that comes earlier or later than the load that it belongs to.
+
+    The present mean, above idling; and no more than brings the plant to its rated power when all of a rated load that
+    has just ended is still to come.
+    """
+    mean = ratio(work.held.electric_kw - work.idle.electric_kw, loop.heat_kw)
+    free_kw = larger(rated_kw - larger(work.held.electric_kw, work.more.electric_kw), 0.0)
+    return smaller(mean, free_kw / (LATE_RATIO * loop.rated_heat_kw))
+
+
+LATE_RATIO = 1.1
+"""Heat of the equipment with its fans and pumps, at most, over rated heat."""
+MOST_L_PER_KWH = 2.5
+"""Water for each kWh, at most, of heat that comes late; see `twin.cooling.water`."""
+
+
 @DEVICES.add("hall_cooling")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HallCooling:
@@ -69,9 +86,10 @@ class HallCooling:
     -----
     Heat reaches the plant through a network of rack, row and hall (`twin.cooling.hall`). Within a step the plant runs
     at the steady load; heat that comes later or earlier than that is charged at the present mean of power and water
-    for each kW. So a step is exact: two halves are one; but for the time above the limit, which goes by a straight way
-    through the step, and is exact while the load is steady. Temperatures of the network count from facility water; what
-    its drift with weather and part load stores is left out (some 0.1 kWh for each kW of rated heat in a day of 20 K).
+    for each kW (see `charge`). So a step is exact: two halves are one; but for the time above the limit, which goes by
+    a straight way through the step, and is exact while the load is steady. Temperatures of the network count from
+    facility water; what its drift with weather and part load stores is left out (some 0.1 kWh for each kW of rated
+    heat in a day of 20 K). Heat that comes late when no load is left is taken, and not charged.
 
     Server fans are within the power of what it serves, up to 25 °C inlet; what they draw beyond that is in `p_kw`.
     """
@@ -159,12 +177,16 @@ class HallCooling:
         kept_kwh_per_kw = held_kwh_per_kw(thermal, above_k) - held_kwh_per_kw(thermal, state.above_supply_k)
         arriving = ratio(through_kw - kept_kwh_per_kw * self.rated_heat_kw / hours, through_kw)
         excess = self._excess(state.excess_kwh, loops, duties, arriving, hours)
-        p_kw, water_l_per_h, clamped = self._used(loops, duties, arriving, excess.back_fraction)
+        p_kw, water_l_per_h, rejected_kw, clamped = self._used(loops, duties, arriving, excess.back_fraction)
         return Step(
             state=HallState(above_supply_k=above_k, excess_kwh=excess.end_kwh),
             p_kw=p_kw,
             q_kvar=p_kw * Q_PER_P,
-            points={"heat_kw": heat_kw, **self._temperatures(loops[0], duties[0], above_k, excess.end_kwh)},
+            points={
+                "heat_kw": heat_kw,
+                "rejected_kw": rejected_kw,
+                **self._temperatures(loops[0], duties[0], above_k, excess.end_kwh),
+            },
             amounts={
                 "water_l": water_l_per_h * hours,
                 "unmet_heat_kwh": excess.unmet_kwh,
@@ -221,19 +243,25 @@ class HallCooling:
             over_limit_fraction=above * where(spare_kw > 0.0, back_h / hours, 1.0),
         )
 
-    def _used(self, loops: Sequence[Stream], duties: Sequence[Duty], arriving: Num, back: Num) -> tuple[Num, Num, Num]:
-        """Mean power and water of the step, and whether a model was used beyond its range."""
+    def _used(
+        self, loops: Sequence[Stream], duties: Sequence[Duty], arriving: Num, back: Num
+    ) -> tuple[Num, Num, Num, Num]:
+        """Mean power, water and heat given away in the step, and whether a model was used beyond its range."""
         p_kw: Num = 0.0
         water_l_per_h: Num = 0.0
+        rejected_kw: Num = 0.0
         clamped: Num = 0.0
-        for loop, one in zip(loops, duties, strict=True):
-            held, more = one.held, one.more
+        for loop, plant, one in zip(loops, (self.plant, self.air_plant), duties, strict=False):
+            held, more, late_kw = one.held, one.more, (arriving - 1.0) * loop.heat_kw
             p_kw = p_kw + loop.electric_kw + held.electric_kw + (more.electric_kw - held.electric_kw) * back
-            p_kw = p_kw + (held.electric_kw - one.idle.electric_kw) * (arriving - 1.0)
-            water_l_per_h = water_l_per_h + held.water_l_per_h * arriving
+            p_kw = p_kw + late_kw * charge(loop, one, cast(HallPlant, plant).rated_kw)
             water_l_per_h = water_l_per_h + larger(more.water_l_per_h - held.water_l_per_h, 0.0) * back
+            water_l_per_h = water_l_per_h + held.water_l_per_h
+            water_l_per_h = water_l_per_h + late_kw * smaller(ratio(held.water_l_per_h, loop.heat_kw), MOST_L_PER_KWH)
+            rejected_kw = rejected_kw + (loop.outdoor_kw + held.taken_kw) * arriving
+            rejected_kw = rejected_kw + larger(more.taken_kw - held.taken_kw, 0.0) * back
             clamped = larger(clamped, held.clamped)
-        return p_kw, water_l_per_h, clamped
+        return p_kw, water_l_per_h, rejected_kw, clamped
 
     def _temperatures(self, loop: Stream, work: Duty, above_k: Nodes, excess_kwh: Num) -> Values:
         warmer_k = work.warmer_k + excess_kwh / self._kwh_per_k()

@@ -80,6 +80,7 @@ class RearDoor:
         return (
             Stream(
                 heat_kw=total_kw,
+                rated_heat_kw=rated_heat_kw,
                 supply_c=door.cold_inlet_c(inlet_c + self.server_rise_k * load / flow, load, flow),
                 flow_kw_per_k=rated_heat_kw / self.water_rise_k * flow,
                 margin_k=larger(self.max_inlet_c - inlet_c, 0.0),

@@ -18,6 +18,8 @@ class Stream:
 
     heat_kw: Num
     """For the plant: that of the equipment, and of the fans and pumps that move it, less `outdoor_kw`."""
+    rated_heat_kw: Num
+    """Of the equipment behind this loop."""
     supply_c: Num
     """Water that the hall needs to hold its inlet temperature; warmer is enough at part load."""
     flow_kw_per_k: Num
@@ -41,6 +43,7 @@ def joined(streams: Sequence[Stream]) -> Stream:
     for other in others:
         first = Stream(
             heat_kw=first.heat_kw + other.heat_kw,
+            rated_heat_kw=first.rated_heat_kw + other.rated_heat_kw,
             supply_c=smaller(first.supply_c, other.supply_c),
             flow_kw_per_k=first.flow_kw_per_k + other.flow_kw_per_k,
             margin_k=smaller(first.margin_k, other.margin_k),

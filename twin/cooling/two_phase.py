@@ -83,6 +83,7 @@ class TwoPhase:
         return (
             Stream(
                 heat_kw=total_kw,
+                rated_heat_kw=rated_heat_kw,
                 supply_c=inlet_c - total_kw / flow_kw_per_k / effectiveness,
                 flow_kw_per_k=flow_kw_per_k,
                 margin_k=larger(self.max_inlet_c - inlet_c, 0.0),

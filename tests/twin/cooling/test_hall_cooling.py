@@ -81,10 +81,31 @@ def test_heat_is_taken_outdoors_or_kept_in_the_hall_or_told_as_unmet(
     (loop,) = cooling._loops(heat_kw, dry_c, dry_c - 5.0)
     lag_kwh = RATED_KW * (held(cooling, done.state) - held(cooling, before))
     arriving_kwh = (heat_kw + loop.electric_kw) * hours - lag_kwh
-    taken_kwh = (done.p_kw - loop.electric_kw) * hours / KW_PER_KW
-    outdoor_kwh = arriving_kwh * loop.outdoor_kw / (loop.outdoor_kw + loop.heat_kw)
     kept_kwh = done.state.excess_kwh - before.excess_kwh + done.amounts["unmet_heat_kwh"]
-    assert taken_kwh + outdoor_kwh + kept_kwh == pytest.approx(arriving_kwh, rel=1e-9, abs=1e-9)
+    assert done.points["rejected_kw"] * hours + kept_kwh == pytest.approx(arriving_kwh, rel=1e-9, abs=1e-9)
+
+
+@every_technology
+@pytest.mark.parametrize("heat_kw", [100.0, 650.0, RATED_KW])
+def test_what_a_plant_is_said_to_take_is_what_it_takes(name: str, heat_kw: float) -> None:
+    """The plain plant's power tells its heat; at steady load, since heat that comes late is charged at a mean."""
+    cooling = hall(TECHNOLOGIES[name], IDEAL)
+    done = settled(cooling, heat_kw, 30.0)
+    (loop,) = cooling._loops(heat_kw, 30.0, 25.0)
+    taken_kw = (done.p_kw - loop.electric_kw) / KW_PER_KW
+    assert taken_kw + loop.outdoor_kw == pytest.approx(done.points["rejected_kw"], rel=1e-9)
+    assert done.points["rejected_kw"] == pytest.approx(heat_kw + loop.electric_kw, rel=1e-9)
+
+
+@every_technology
+@tried
+@given(heats=heats_kw, heat_kw=st.floats(0.0, RATED_KW), dry_c=st.floats(-10, 45), length_s=lengths_s)
+def test_power_stays_within_its_rating_after_any_load(
+    name: str, heats: list[float], heat_kw: float, dry_c: float, length_s: float
+) -> None:
+    cooling = hall(TECHNOLOGIES[name], PlainPlant(capacity_kw=1200.0, effectiveness=0.8))
+    done = stepped(cooling, reached(cooling, heats, length_s, dry_c), heat_kw, length_s, dry_c)
+    assert done.p_kw <= cooling.rated_kw * (1 + 1e-12)
 
 
 def held(cooling: HallCooling, state: HallState) -> Any:
