@@ -23,6 +23,7 @@ BARE: dict[str, str] = {
     "address_base": "the number of the first register",
     "billing_month": "year and month",
     "beam": "of the light outside the atmosphere, a fraction",
+    "clamped": "1 where a curve was used at its limit, else 0",
     "clearness": "of the light outside the atmosphere, a fraction",
     "columns": "each in the unit that its own name carries",
     "chi_square": "a sum of squares of normalised residuals",
