@@ -103,17 +103,37 @@ def test_drift_is_a_part_of_the_blow_down_until_it_is_more() -> None:
     assert wasteful.make_up_l_per_h == wasteful.evaporated_l_per_h + wasteful.drift_l_per_h
 
 
-def magnus_kj_per_kg(at_c: FloatArray) -> FloatArray:
-    """Saturated air at 101.325 kPa, by Magnus' formula with the constants of Alduchov and Eskridge (1996)."""
+def saturated_humidity(at_c: FloatArray) -> FloatArray:
+    """kg of vapour per kg of dry air at 101.325 kPa, by Magnus' formula (Alduchov and Eskridge 1996)."""
     vapour_kpa = 0.61094 * np.exp(17.625 * at_c / (at_c + 243.04))
-    humidity = 0.621945 * vapour_kpa / (101.325 - vapour_kpa)
-    return np.asarray(1.006 * at_c + humidity * (2501.0 + 1.86 * at_c))
+    return np.asarray(0.621945 * vapour_kpa / (101.325 - vapour_kpa))
+
+
+def magnus_kj_per_kg(at_c: FloatArray) -> FloatArray:
+    return np.asarray(1.006 * at_c + saturated_humidity(at_c) * (2501.0 + 1.86 * at_c))
 
 
 def test_enthalpy_of_saturated_air_against_magnus_and_back() -> None:
     at_c = np.linspace(-10.0, 42.0, 105)
     assert np.abs(saturated_kj_per_kg(at_c) - magnus_kj_per_kg(at_c)).max() < 1.6
     np.testing.assert_allclose(saturated_c(saturated_kj_per_kg(at_c)), at_c, atol=1e-9)
+
+
+@pytest.mark.parametrize(("dry_bulb_c", "wet_c"), [(35.0, 20.0), (30.0, 24.0), (22.0, 18.0), (12.0, 9.0), (5.0, 3.0)])
+def test_water_that_a_tower_loses_is_the_humidity_that_its_air_gains(dry_bulb_c: float, wet_c: float) -> None:
+    """By psychrometry: humidity in from both bulbs (ASHRAE Fundamentals, ch. 1, eq. 33), out saturated by enthalpy."""
+    tower = Tower(rated_heat_kw=1000.0, fan_kw=0.0)
+    fan = float(tower.fan_fraction(0.9, max(float(tower.coldest_c(wet_c, 1.0, 1.0)), 20.0), wet_c))
+    air_kg_s = fan * 1000.0 / tower.air_warming_kj_per_kg
+    bulbs_c = np.array([wet_c])
+    humidity_in = ((2501.0 - 2.326 * wet_c) * saturated_humidity(bulbs_c)[0] - 1.006 * (dry_bulb_c - wet_c)) / (
+        2501.0 + 1.86 * dry_bulb_c - 4.186 * wet_c
+    )
+    enthalpy_in = 1.006 * dry_bulb_c + humidity_in * (2501.0 + 1.86 * dry_bulb_c)
+    leaving_c = brentq(lambda at_c: magnus_kj_per_kg(np.array([at_c]))[0] - enthalpy_in - 900.0 / air_kg_s, 0.0, 60.0)
+    gained_l_per_h = air_kg_s * 3600.0 * (saturated_humidity(np.array([leaving_c]))[0] - humidity_in)
+    ours = tower.water(900.0, fan, dry_bulb_c, wet_c).evaporated_l_per_h
+    assert ours == pytest.approx(gained_l_per_h, rel=0.06)
 
 
 YORK = (
