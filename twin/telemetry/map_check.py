@@ -29,6 +29,10 @@ def check_map(parsed: RegisterMap, document: Document) -> Iterator[Problem]:
     if malformed:
         yield from malformed
         return
+    if not parsed.points:
+        expected = "at least one point that the twin knows, such as p_kw"
+        yield document.problem(("points",), found="nothing", expected=expected)
+        return
     found = list(entries(parsed))
     broken = [problem for entry in found for problem in _check_field(entry, parsed.address_base, document)]
     yield from broken

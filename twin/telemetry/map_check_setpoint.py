@@ -9,6 +9,7 @@ from twin.telemetry.map_codec import decode, encode
 from twin.telemetry.map_entries import Keys, write_sections
 from twin.telemetry.map_roles import CURRENTS, SIGNED, setpoints
 from twin.telemetry.map_schema import Field, Modes, Register, RegisterMap, Setpoint, Steering, Write
+from twin.telemetry.map_types import BYTES
 from twin.yaml_file import Document, did_you_mean
 
 AT = ("setpoint",)
@@ -79,13 +80,15 @@ def _check_direct(written: Setpoint, settled: Setpoint, document: Document) -> I
 
 
 def _check_modes(written: Modes, document: Document) -> Iterator[Problem]:
-    for section, needed in (("above_zero", written.max > 0), ("below_zero", written.min < 0)):
+    for section, reach in (("above_zero", written.max), ("below_zero", -written.min)):
         writes = getattr(written, section)
-        if needed and not any(write.value == "setpoint" for write in writes):
-            found = "nothing" if not writes else "no write of the setpoint"
-            yield document.problem(
-                (*AT, section), found=found, expected="writes for that side, one of them with value: setpoint"
-            )
+        if reach <= 0 or any(write.value == "setpoint" for write in writes):
+            continue
+        if not writes:
+            yield document.problem((*AT, section), found="nothing", expected="writes for that side of zero")
+        elif written.step != reach:
+            expected = f"one of them with value: setpoint; or step: {reach:g}, where the device knows on and off only"
+            yield document.problem((*AT, section), found="no write of the setpoint", expected=expected)
     for index, write in enumerate(written.at_zero):
         if write.value == "setpoint" and write.into_device is None and written.name in SIGNED:
             yield from _check_sign((*AT, "at_zero", index), written.name, write, document)
@@ -109,7 +112,7 @@ def _check_range(keys: Keys, written: Register, settled: Register, document: Doc
         yield document.problem((*keys, "min"), found=found, expected="min below max")
     for end in ("min", "max"):
         bound = getattr(settled, end)
-        held = decode(settled, encode(settled, bound))
+        held = decode(settled, encode(settled, bound)) if settled.type != "string" else None
         slack = abs(settled.scale) * (1.0 if settled.enumeration is None else 1e-9)
         if settled.scale_factor is None and (held is None or abs(held - bound) > slack):
             expected = f"what {written.type} times {written.scale:g} can hold"
@@ -117,6 +120,9 @@ def _check_range(keys: Keys, written: Register, settled: Register, document: Doc
 
 
 def _check_function(keys: Keys, item: Field, function: int | None, document: Document) -> Iterator[Problem]:
+    if item.table == "holding" and (item.type in ("bit", *BYTES) or item.bits is not None):
+        expected = "a whole register: what shares it would be overwritten"
+        yield document.problem((*keys, "type"), found=f"a write to a part of {item.place}", expected=expected)
     if function is None:
         return
     allowed = (5, 15) if item.table == "coil" else (6, 16) if item.word_count == 1 else (16,)

@@ -248,7 +248,10 @@ class Setpoint(Register):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Modes:
-    """A setpoint that is several writes, which differ by its sign: charge mode and power, discharge mode and power."""
+    """A setpoint that is several writes, which differ by its sign: charge mode and power, discharge mode and power.
+
+    A device that only knows on and off has `step` as large as `max` (or as −`min`), and no write of the setpoint.
+    """
 
     __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
 

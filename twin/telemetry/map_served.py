@@ -110,10 +110,11 @@ class ServedRegisters:
 
     def _mode_after(self, steering: Modes, held: Mapping[Place, tuple[int, ...]]) -> float | None:
         """The setpoint of the sequence of which everything is written."""
-        for sequence in (steering.above_zero, steering.below_zero, steering.at_zero):
+        ways = ((steering.above_zero, steering.max), (steering.below_zero, steering.min), (steering.at_zero, 0.0))
+        for sequence, implied in ways:
             if sequence and _stands(sequence, held):
                 main = next((write for write in sequence if write.value == "setpoint"), None)
-                return 0.0 if main is None else decode(main, held[place_of(main)])
+                return implied if main is None else decode(main, held[place_of(main)])
         return None
 
 

@@ -34,7 +34,7 @@ class Plan:
     """The setpoint that will be held."""
     writes: tuple[Planned, ...]
     main: Field | None
-    """Where the setpoint itself is read back."""
+    """Where the setpoint itself is read back; None where it cannot be, or where its writes are constants."""
 
     @property
     def final(self) -> tuple[Planned, ...]:
@@ -119,9 +119,11 @@ def written(plan: Plan, held: Mapping[Place, Words], exponent: float = 0.0) -> W
     """What a device that was written to holds, from the words that were read back."""
     timer = next((item for item in plan.final if item.is_timer), None)
     timeout = None if timer is None else held[place_of(timer.field)]
+    as_sent = all(_as_sent(item, plan, held) for item in plan.final if not item.is_timer)
+    implied = plan.value if as_sent and plan.shown else None
     return Written(
-        held=None if plan.main is None else decode(plan.main, held[place_of(plan.main)], exponent),
-        as_sent=all(_as_sent(item, plan, held) for item in plan.final if not item.is_timer),
+        held=implied if plan.main is None else decode(plan.main, held[place_of(plan.main)], exponent),
+        as_sent=as_sent,
         timeout_s=None if timer is None or timeout is None else decode(timer.field, timeout),
         timeout_as_sent=timer is None or timeout == list(timer.words),
     )
