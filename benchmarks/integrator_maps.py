@@ -94,7 +94,7 @@ def _translate(name: str, usage: str, config: Data, tally: Tally) -> None:
     tally.read["said"] += sum(1 for _ in _points(usage, config))
     known = {*SINGLE, "energy", "returnenergy", *PHASED, *STEERING, *OF_THE_TWIN, *VERIFIED}
     tally.missing += [f"the key {key}" for key in config if key not in known]
-    steering = _steering(usage, config, tally)
+    steering = _steering(config, tally)
     problems = _problems(name, usage, points, steering, tally) if points else []
     tally.read["expressed"] += 0 if problems else len(points)
     tally.missing += problems
@@ -130,7 +130,7 @@ def _point(point: str, unit: str, usage: str, keys: dict[str, Any] | float) -> D
     return made | {"min": low, "max": high}
 
 
-def _steering(usage: str, config: Data, tally: Tally) -> Data | None:
+def _steering(config: Data, tally: Tally) -> Data | None:
     """The setpoint that a template has; what more it writes is missing."""
     made: Data | None = None
     for key in STEERING:
@@ -138,12 +138,9 @@ def _steering(usage: str, config: Data, tally: Tally) -> Data | None:
             continue
         tally.steered["said"] += 1
         try:
-            setpoint = (
-                _modes(config[key]) if key == "batterymode" else _limit(config[key]) if key == "curtail" else None
-            )
-            if setpoint is None or made is not None:
+            if key not in STEERED or made is not None:
                 raise MissingError(f"{key}: a second thing to steer beside the setpoint")
-            made = setpoint
+            made = STEERED[key](config[key])
             tally.steered["expressed"] += 1
         except MissingError as error:
             tally.steering_missing.append(str(error))
@@ -192,6 +189,9 @@ def _limit(source: Data) -> Data:
             made.setdefault("before", []).extend(writes(part["default"]))
             made["release"] = writes(cases[100])
     return made
+
+
+STEERED = {"batterymode": _modes, "curtail": _limit}
 
 
 def _limited(limit: Data) -> dict[str, Any]:

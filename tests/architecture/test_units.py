@@ -54,6 +54,7 @@ BARE: dict[str, str] = {
     "operands": "places on a tape",
     "outputs": "a number of results",
     "parameters": "each in the unit that its own name carries",
+    "plausible": "in the unit of the file that is imported",
     "port": "a TCP port",
     "priority": "a rank",
     "rated": "in the unit of the point",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from dataclasses import replace
 
 from twin.errors import Problem
 from twin.telemetry.map_check_setpoint import check_setpoint
@@ -34,18 +35,34 @@ def check_map(parsed: RegisterMap, document: Document) -> Iterator[Problem]:
         yield document.problem(("points",), found="nothing", expected=expected)
         return
     found = list(entries(parsed))
-    broken = [problem for entry in found for problem in _check_field(entry, parsed.address_base, document)]
-    yield from broken
+    faults = [(entry, tuple(_check_field(entry, parsed.address_base, document))) for entry in found]
+    yield from (problem for _, problems in faults for problem in problems)
     yield from _check_names(parsed, document)
     for section, points in (("points", parsed.points), ("details", parsed.details)):
         for name, point in points.items():
             if section == "points" and name not in roles():
                 continue  # Its name decides its unit and whether it has a sign.
             yield from _check_point((section, name), name, point, parsed, document)
-    if not broken:
-        yield from _check_directions(parsed, document)
-        yield from check_setpoint(parsed, in_house_form(parsed), document)
+    sound = _without(parsed, {entry.keys[:2] for entry, problems in faults if problems})
+    yield from _check_directions(sound, document)
+    yield from check_setpoint(sound, in_house_form(sound), document)
     yield from check_overlaps(found, document)
+
+
+def _without(parsed: RegisterMap, broken: Collection[Keys]) -> RegisterMap:
+    """The part of a map of which every field is sound by itself, and can be brought into the house's form."""
+    return replace(
+        parsed,
+        points={name: point for name, point in parsed.points.items() if not _is_broken(name, point, broken)},
+        details={name: item for name, item in parsed.details.items() if ("details", name) not in broken},
+        setpoint=None if any(keys[0] == "setpoint" for keys in broken) else parsed.setpoint,
+    )
+
+
+def _is_broken(name: str, point: Point, broken: Collection[Keys]) -> bool:
+    unit = point.unit
+    unfit = unit is not None and conversion(unit, suffix_of(name), point.rated) is None
+    return unfit or ("points", name) in broken
 
 
 def _check_formulas(parsed: RegisterMap, document: Document) -> Iterator[Problem]:

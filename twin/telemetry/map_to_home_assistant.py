@@ -26,6 +26,8 @@ SYMBOLS = {
     "hz": ("Hz", "frequency"),
     "c": ("°C", "temperature"),
     "s": ("s", "duration"),
+    "l": ("L", "volume"),
+    "pu": ("pu", None),
 }
 """Unit → how Home Assistant spells it, and its class of device."""
 PERCENT = ("soc", "soh")

@@ -42,6 +42,7 @@ SYMBOLS: dict[str, Conversion] = {
     **_of("w_m2", **{"W/m2": 1.0}),
     **_of("deg", **{"°": 1.0}),
     **_of("k", K=1.0),
+    **_of("pu", pu=1.0),
     **_of("kg", kg=1.0),
     **_of(BARE_NUMBER, **{"1": 1.0, "%": 1e-2, "‰": 1e-3}),
     "°C": Conversion(suffix="c"),

@@ -141,7 +141,7 @@ def read_map(path: Path) -> RegisterMap:
 def check_document(document: Document) -> RegisterMap:
     """The map in a document as it is written. Raises `InputError` with everything wrong with it."""
     parsed = document.validate(_adapter())
-    problems = tuple(check_map(parsed, document))
+    problems = sorted(check_map(parsed, document), key=lambda problem: problem.line or 0)
     if problems:
         raise InputError(*problems)
     return parsed
@@ -150,7 +150,16 @@ def check_document(document: Document) -> RegisterMap:
 def map_schema() -> dict[str, Any]:
     """JSON Schema of a register map, for editors."""
     schema = _adapter().json_schema()
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "gridhelm register map"} | schema
+    definitions = schema["$defs"]
+    inherited = definitions["Formula"]["properties"] | definitions["Field"]["properties"]
+    for key in ("Register", "Computed", "Setpoint", "Write"):
+        # pydantic takes descriptions from the class itself only.
+        for name, item in definitions[key]["properties"].items():
+            known = inherited.get(name, {}).get("description")
+            if known is not None:
+                item.setdefault("description", known)
+        inherited |= definitions[key]["properties"]
+    return schema | {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "gridhelm register map"}
 
 
 @cache
