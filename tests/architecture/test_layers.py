@@ -21,6 +21,7 @@ CONFINED = {
         "twin/site.py",
         "twin/yaml_file.py",
         "twin/telemetry/config.py",
+        "twin/telemetry/map_schema.py",
         "twin/telemetry/register_map.py",
         "controllers/rules/__init__.py",
         "controllers/rules/parse.py",

@@ -10,17 +10,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 
 from pymodbus.client import AsyncModbusTcpClient
 from pymodbus.exceptions import ModbusException
 from pymodbus.pdu import ExceptionResponse, ModbusPDU
 
+from twin.clock import stopwatch_s
 from twin.errors import LinkError
-from twin.telemetry.register_map import Block, RegisterMap, Words, blocks, decode
+from twin.telemetry.map_formula import Place, place_of
+from twin.telemetry.map_polling import PollGroup, Value, point_value, poll_groups, too_quick
+from twin.telemetry.map_writes import Plan, Planned, Written, written
+from twin.telemetry.register_map import Block, RegisterMap, Setpoint, Words, blocks, decode
 
+__all__ = ["Gateway", "RefusedError", "SilentError", "Unit", "Value", "Written"]
 FIRST_PAUSE_S = 0.2
 LONGEST_PAUSE_S = 2.0
 ENDLESS = 1_000_000_000
@@ -39,8 +43,6 @@ EXCEPTION_WORDS = {
 NOT_THERE = frozenset({10, 11})
 """Exceptions by which a gateway says that the unit behind it is silent."""
 CLOSED = "connection closed by the other side"
-Value = float | str
-"""A number, or in plain words why there is none."""
 
 log = logging.getLogger(__name__)
 # What goes wrong is reported here once, with the device; pymodbus would log every attempt.
@@ -102,8 +104,13 @@ class Gateway:
             self._client.close()
         self._client = None
 
-    async def request(self, call: Callable[[AsyncModbusTcpClient], Awaitable[ModbusPDU]], timeout_s: float) -> Words:
-        """Send one request, once, and wait for its answer. Raises `SilentError` or `RefusedError`."""
+    async def request(
+        self, call: Callable[[AsyncModbusTcpClient], Awaitable[ModbusPDU]], timeout_s: float, pause_s: float = 0.0
+    ) -> Words:
+        """Send one request, once, and wait for its answer, and then `pause_s` before anybody's next.
+
+        Raises `SilentError` or `RefusedError`.
+        """
         async with self._lock:
             client = self._client
             if client is None or not client.connected:
@@ -117,11 +124,13 @@ class Gateway:
                 raise SilentError(f"no answer within {timeout_s:g} s" if self._client is client else CLOSED) from None
             finally:
                 self._awaiting = False
+            if pause_s > 0:
+                await asyncio.sleep(pause_s)
         if isinstance(reply, ExceptionResponse):
             code = reply.exception_code
             words = EXCEPTION_WORDS.get(code, f"exception {code}")
             raise SilentError(words) if code in NOT_THERE else RefusedError(words)
-        return reply.registers
+        return reply.registers or [int(bit) for bit in reply.bits]
 
     def _on_connection(self, opened: bool) -> None:
         if opened or self._client is None:
@@ -175,18 +184,6 @@ async def _why_not(host: str, port: int, timeout_s: float) -> str:
     return "connection failed"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Written:
-    """What became of a write that the device answered."""
-
-    held: float | None
-    """What the device says it now holds."""
-    as_sent: bool
-    timeout_s: float | None
-    """Its dead-man, as it reads back."""
-    timeout_as_sent: bool
-
-
 class Unit:
     """One device behind a gateway."""
 
@@ -199,22 +196,25 @@ class Unit:
         self.down: str | None = "not connected yet"
         """Why it is not polled at present; None while it answers."""
         self._id = unit_id
-        self._blocks = blocks(registers.points)
-        setpoint = registers.setpoint
-        self._writable = blocks({"setpoint": setpoint, "timeout_s": setpoint.timeout_s}) if setpoint else ()
-        self._timeout_words: Words | None = None
+        self._groups = poll_groups(registers)
+        self._read_at_s: dict[int, float] = {}
+        self._heard: dict[str, tuple[float, float]] = {}
+        self._held: dict[Place, Words] = {}
+        """What is known to stand in registers that were written."""
         gateway.units.append(self)
 
     def fail(self, reason: str) -> None:
         """Leave it to the background from now on."""
         self.down = reason
-        self._timeout_words = None
+        self._held.clear()
+        self._heard.clear()
+        self._read_at_s.clear()
         self.gateway.trouble.set()
 
     async def probe(self) -> None:
         """See whether it answers again."""
         try:
-            await self._read(self._blocks[0])
+            await self._read(self._groups[0].blocks[0])
         except SilentError as error:
             self.fail(str(error))
         except RefusedError:
@@ -226,11 +226,14 @@ class Unit:
             self.down = None
 
     async def poll(self) -> Mapping[str, Value]:
-        """Every point of its map. Empty when it does not answer; `down` then says why."""
+        """Every point of its map that is due. Empty when it does not answer; `down` then says why."""
         try:
             values: dict[str, Value] = {}
-            for block in self._blocks:
-                values.update(await self._poll_block(block))
+            for index, group in enumerate(self._groups):
+                now_s = stopwatch_s()
+                if now_s - self._read_at_s.get(index, -group.period_s) >= group.period_s:
+                    values |= await self._poll_group(group)
+                    self._read_at_s[index] = now_s
         except SilentError as error:
             self.fail(str(error))
             return {}
@@ -240,64 +243,101 @@ class Unit:
             return {}
         return values
 
-    async def _poll_block(self, block: Block) -> Mapping[str, Value]:
-        try:
-            words = await self._read(block)
-        except RefusedError as error:
-            return dict.fromkeys((name for name, _, _ in block.members), f"{self.place}: {error}")
-        return {
-            name: "the device says that it has no value" if value is None else value
-            for name, value in self._decoded(block, words)
-        }
+    async def _poll_group(self, group: PollGroup) -> Mapping[str, Value]:
+        heard: dict[Place, Words] = {}
+        refused: dict[Place, str] = {}
+        for block in group.blocks:
+            try:
+                words = await self._read(block)
+            except RefusedError as error:
+                refused |= {place_of(field): f"{self.place}: {error}" for _, field, _ in block.members}
+                continue
+            heard |= _by_place(block, words)
+        values = {name: point_value(point, heard, refused) for name, point in group.points.items()}
+        return {name: self._believed(name, value) for name, value in values.items()}
 
-    @staticmethod
-    def _decoded(block: Block, words: Words) -> list[tuple[str, float | None]]:
-        return [
-            (name, decode(register, words[offset : offset + register.word_count]))
-            for name, register, offset in block.members
-        ]
+    def _believed(self, name: str, value: Value) -> Value:
+        point = self.registers.points[name]
+        if isinstance(value, str) or point.max_rate_per_s is None:
+            return value
+        now_s = stopwatch_s()
+        doubt = too_quick(point, value, self._heard.get(name), now_s)
+        self._heard[name] = value, now_s
+        return doubt or value
 
     async def _read(self, block: Block) -> Words:
         def call(client: AsyncModbusTcpClient) -> Awaitable[ModbusPDU]:
-            read = client.read_holding_registers if block.table == "holding" else client.read_input_registers
-            return read(block.start, count=block.count, device_id=self._id)
+            read = {
+                "holding": client.read_holding_registers,
+                "input": client.read_input_registers,
+                "coil": client.read_coils,
+                "discrete": client.read_discrete_inputs,
+            }[block.table]
+            return read(block.start, count=block.count, device_id=self._unit_of(block.unit_id))
 
         try:
-            words = await self.gateway.request(call, self.timeout_s)
+            words = await self.gateway.request(call, self.timeout_s, self.registers.pause_s)
         except RefusedError as error:
             raise RefusedError(f"{error} reading {block.place}") from None
-        if len(words) != block.count:
+        # Bits come in whole bytes.
+        expected = block.count if block.table in ("holding", "input") else -(-block.count // 8) * 8
+        if len(words) != expected:
             raise RefusedError(f"answered {len(words)} registers instead of {block.count} reading {block.place}")
-        return words
+        return words[: block.count]
 
-    async def write(self, setpoint_words: Words, timeout_words: Words) -> Written:
-        """Write the dead-man if it is not known to be as wanted, then the setpoint, and read both back.
+    def _unit_of(self, unit_id: int | None) -> int:
+        return self._id if unit_id is None else unit_id
+
+    async def exponent(self) -> float:
+        """The exponent of its setpoint's scale factor, read from the device. Raises as `write`."""
+        setpoint = self.registers.setpoint
+        if not isinstance(setpoint, Setpoint) or setpoint.scale_factor is None:
+            return 0.0
+        field = setpoint.scale_factor.field
+        (block,) = blocks({"": field})
+        power = decode(field, await self._read(block))
+        if power is None:
+            raise RefusedError("the device says that its setpoint has no scale factor")
+        return power
+
+    async def write(self, plan: Plan, exponent: float = 0.0) -> Written:
+        """Write what the device is not known to hold, and the setpoint, and read back what can be.
 
         Nothing is repeated. Raises `SilentError` or `RefusedError`.
         """
-        setpoint = self.registers.setpoint
-        if setpoint is None:
-            raise RefusedError("its map has no setpoint")
-        if self._timeout_words != list(timeout_words):
-            await self._write(setpoint.timeout_s.address, timeout_words)
-        await self._write(setpoint.address, setpoint_words)
-        held: dict[str, list[int]] = {}
-        for block in self._writable:
-            words = list(await self._read(block))
-            held |= {name: words[offset : offset + item.word_count] for name, item, offset in block.members}
-        self._timeout_words = held["timeout_s"]
-        return Written(
-            held=decode(setpoint, held["setpoint"]),
-            as_sent=held["setpoint"] == list(setpoint_words),
-            timeout_s=decode(setpoint.timeout_s, held["timeout_s"]),
-            timeout_as_sent=held["timeout_s"] == list(timeout_words),
-        )
+        for item in plan.writes:
+            if item.always or self._held.get(place_of(item.field)) != list(item.words):
+                await self._write(item)
+                self._held[place_of(item.field)] = list(item.words)
+        held: dict[Place, Words] = {}
+        shown = {str(place_of(field)): field for field in plan.shown}
+        for block in blocks(shown, self.registers.max_registers):
+            held |= _by_place(block, await self._read(block))
+        self._held |= held
+        return written(plan, held, exponent)
 
-    async def _write(self, address: int, words: Words) -> None:
+    async def release(self, writes: Iterable[Planned]) -> None:
+        """Give it back to its own program. Raises `SilentError` or `RefusedError`."""
+        for item in writes:
+            await self._write(item)
+
+    async def _write(self, item: Planned) -> None:
+        address, words, unit_id = item.field.address, list(item.words), self._unit_of(item.field.unit_id)
+
         def call(client: AsyncModbusTcpClient) -> Awaitable[ModbusPDU]:
-            return client.write_registers(address, list(words), device_id=self._id)
+            if item.function == 5:
+                return client.write_coil(address, bool(words[0]), device_id=unit_id)
+            if item.function == 15:
+                return client.write_coils(address, [bool(word) for word in words], device_id=unit_id)
+            if item.function == 6:
+                return client.write_register(address, words[0], device_id=unit_id)
+            return client.write_registers(address, words, device_id=unit_id)
 
         try:
-            await self.gateway.request(call, self.timeout_s)
+            await self.gateway.request(call, self.timeout_s, self.registers.pause_s)
         except RefusedError as error:
-            raise RefusedError(f"{error} writing holding {address}") from None
+            raise RefusedError(f"{error} writing {item.field.table} {address}") from None
+
+
+def _by_place(block: Block, words: Words) -> dict[Place, Words]:
+    return {place_of(field): list(words[at : at + field.word_count]) for _, field, at in block.members}

@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from twin.numeric import clip, first
+from twin.numeric import first
 from twin.points import Command, Outcome, Receipt
 from twin.telemetry.config import ModbusLink
 from twin.telemetry.io_thread import IoThread
+from twin.telemetry.map_schema import Steering
+from twin.telemetry.map_writes import Plan, plan, release
 from twin.telemetry.modbus import Gateway, RefusedError, SilentError, Unit, Value, Written
-from twin.telemetry.register_map import RegisterMap, Setpoint, Words, encode, load_map
+from twin.telemetry.register_map import RegisterMap, load_map
 
 LONGEST_CYCLE_S = 30.0
 """Far beyond what all link timeouts add up to: only a bug reaches it."""
@@ -28,6 +30,7 @@ class ModbusDevices:
     def __init__(self, links: Mapping[str, ModbusLink], site_path: Path) -> None:
         maps = {link.map: load_map(link.map, site_path) for link in links.values()}
         self._io = IoThread("gridhelm-modbus")
+        self._steered: set[str] = set()
         self.units: Mapping[str, Unit] = self._io.run(_open(links, maps))
 
     def poll(self) -> Mapping[str, Mapping[str, Value]]:
@@ -38,10 +41,12 @@ class ModbusDevices:
         """Write every command at the same time; one receipt for each, in order."""
         if not commands:
             return ()
+        self._steered |= {command.device for command in commands if command.device in self.units}
         return self._io.run(_apply(self.units, commands, now), LONGEST_CYCLE_S)
 
     def close(self) -> None:
-        self._io.run(_close(self.units))
+        """Give back what was steered, and leave."""
+        self._io.run(_close(self.units, self._steered), LONGEST_CYCLE_S)
         self._io.close()
 
 
@@ -63,9 +68,19 @@ async def _open(links: Mapping[str, ModbusLink], maps: Mapping[str, RegisterMap]
     return units
 
 
-async def _close(units: Mapping[str, Unit]) -> None:
+async def _close(units: Mapping[str, Unit], steered: Collection[str]) -> None:
+    await asyncio.gather(*(_release(units[device]) for device in steered if units[device].down is None))
     for unit in units.values():
         unit.gateway.close()
+
+
+async def _release(unit: Unit) -> None:
+    """Give a device that was steered back to its own program. What fails is left to its dead-man."""
+    setpoint = unit.registers.setpoint
+    try:
+        await unit.release(release(setpoint) if setpoint is not None else ())
+    except (SilentError, RefusedError) as error:
+        log.warning("%s: not given back to its own program: %s", unit.device, error)
 
 
 async def _poll(units: Sequence[Unit]) -> Mapping[str, Mapping[str, Value]]:
@@ -90,20 +105,14 @@ async def _write(unit: Unit | None, command: Command, now: datetime) -> Receipt:
         return _receipt(command, Outcome.LOST, "not sent: it had expired before")
     if unit.down is not None:
         return _receipt(command, Outcome.LOST, f"{unit.place}: {unit.down}")
-    value = first(clip(wanted, setpoint.min, setpoint.max))
-    return await _transmit(unit, command, value, encode(setpoint, value), _timeout(setpoint, remaining_s))
+    return await _transmit(unit, command, setpoint, wanted, remaining_s)
 
 
-def _timeout(setpoint: Setpoint, remaining_s: float) -> Words:
-    """The device's dead-man in its own steps, rounded up, so that it never ends before the command does."""
-    register = setpoint.timeout_s
-    whole_s = math.ceil(remaining_s / register.scale) * register.scale
-    return encode(register, first(clip(whole_s, register.min, register.max)))
-
-
-async def _transmit(unit: Unit, command: Command, value: float, words: Words, timeout: Words) -> Receipt:
+async def _transmit(unit: Unit, command: Command, setpoint: Steering, wanted: float, remaining_s: float) -> Receipt:
     try:
-        written = await unit.write(words, timeout)
+        exponent = await unit.exponent()
+        planned = plan(setpoint, wanted, remaining_s, exponent)
+        written = await unit.write(planned, exponent)
     except RefusedError as error:
         return _receipt(command, Outcome.REJECTED, f"{unit.place}: {error}")
     except SilentError as error:
@@ -113,19 +122,21 @@ async def _transmit(unit: Unit, command: Command, value: float, words: Words, ti
         log.exception("%s: unexpected failure while writing to %s", unit.device, unit.place)
         unit.fail(f"internal error: {error!r}")
         return _receipt(command, Outcome.LOST, f"{unit.place}: {unit.down}")
-    return _judge(command, value, written)
+    return _judge(command, setpoint, planned, written)
 
 
-def _judge(command: Command, value: float, written: Written) -> Receipt:
-    deviations = []
+def _judge(command: Command, setpoint: Steering, planned: Plan, written: Written) -> Receipt:
+    deviations, wanted = [], first(command.value)
     if not written.as_sent:
-        deviations.append(f"sent {value:g}, reads back {_held(written.held)}")
-    if value != first(command.value):
-        deviations.append(f"its register ends at {value:g}")
+        deviations.append(f"sent {planned.value:g}, reads back {_held(written.held)}")
+    if not setpoint.min <= wanted <= setpoint.max:
+        deviations.append(f"its register ends at {planned.value:g}")
     if not written.timeout_as_sent:
         deviations.append(f"holds it for another time than told: {_held(written.timeout_s)} s")
-    outcome = Outcome.CLIPPED if deviations else Outcome.APPLIED
-    return _receipt(command, outcome, "; ".join(deviations), written.held)
+    if deviations:
+        return _receipt(command, Outcome.CLIPPED, "; ".join(deviations), written.held)
+    # Without a register to look into, its answer to the write is all there is.
+    return _receipt(command, Outcome.APPLIED, "" if setpoint.verify else "not read back", written.held)
 
 
 def _held(value: float | None) -> str:

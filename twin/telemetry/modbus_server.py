@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import cast
@@ -19,9 +20,17 @@ from twin.numeric import first
 from twin.points import Command, Snapshot
 from twin.telemetry.config import ModbusLink
 from twin.telemetry.io_thread import stop_accepting
-from twin.telemetry.register_map import Block, Register, RegisterMap, Setpoint, blocks, decode, encode, encode_missing
+from twin.telemetry.map_formula import place_of
+from twin.telemetry.map_schema import Steering
+from twin.telemetry.map_served import ServedRegisters
+from twin.telemetry.register_map import RegisterMap, decode
 
-READ_HOLDING, READ_INPUT, WRITE_ONE, WRITE_SEVERAL = 3, 4, 6, 16
+READ_COILS, READ_DISCRETE, READ_HOLDING, READ_INPUT = 1, 2, 3, 4
+READ_TABLE = {READ_COILS: "coil", READ_DISCRETE: "discrete", READ_HOLDING: "holding", READ_INPUT: "input"}
+READ_BY_TABLE = {table: function for function, table in READ_TABLE.items()}
+WRITTEN_TABLE = {5: "coil", 6: "holding", 15: "coil", 16: "holding"}
+FOR_EVER_S = 10 * 365 * 86400.0
+"""The dead-man of a device that has none."""
 DEAD_MAN_AT_START_S = 60.0
 
 logging.getLogger("pymodbus").setLevel(logging.CRITICAL)
@@ -37,71 +46,50 @@ class Range:
 
 
 class ServedUnit:
-    """The registers of one emulated device, and what is written to them."""
+    """The registers of one emulated device, and what is written to them.
+
+    Registers that a map has under another unit id than the link's are not served.
+    """
 
     def __init__(
         self, link: ModbusLink, registers: RegisterMap, accepts: Range | None, on_command: Callable[[Command], None]
     ) -> None:
         self.unit_id, self.device = link.unit_id, link.device
-        self._map, self._accepts, self._on_command = registers, accepts, on_command
-        self._blocks = blocks(registers.points)
+        self._accepts, self._on_command = accepts, on_command
+        self._points, self._memory = registers.points, ServedRegisters(registers, link.unit_id)
         self._setpoint = registers.setpoint
         self._timeout_s = DEAD_MAN_AT_START_S
         self._now: datetime | None = None
         self._held_until: datetime | None = None
-        self._words: dict[tuple[str, int], tuple[int, ...]] = {}
 
     def reset(self) -> SimDevice:
         """The device as after power-up."""
-        self._timeout_s, self._held_until = DEAD_MAN_AT_START_S, None
-        registers = [*self._map.points.values()]
-        if self._setpoint is not None:
-            registers += [self._setpoint, self._setpoint.timeout_s]
-        tables = (
-            [_no_bits()],
-            [_no_bits()],
-            _sim_data(registers, "holding", self._content),
-            _sim_data(registers, "input", self._content),
-        )
-        return SimDevice(id=self.unit_id, simdata=tables, action=self._on_access)
+        self._timeout_s, self._held_until = self._fixed_s or DEAD_MAN_AT_START_S, None
+        self._memory.forget_commands(self._accepts.safe if self._accepts else 0.0, self._timeout_s)
+        coils, discrete = _bits(self._memory, "coil"), _bits(self._memory, "discrete")
+        tables = (coils, discrete, _registers(self._memory, "holding"), _registers(self._memory, "input"))
+        return SimDevice(id=self.unit_id, simdata=tables, action=self._on_access, use_bit_addressing=True)
 
-    def _content(self, register: Register) -> tuple[int, ...]:
-        if self._setpoint is not None and register is self._setpoint:
-            return encode(register, self._accepts.safe if self._accepts else 0.0)
-        if self._setpoint is not None and register is self._setpoint.timeout_s:
-            return encode(register, self._timeout_s)
-        known = self._words.get((register.table, register.address))
-        return known or encode_missing(register) or (0,) * register.word_count
+    @property
+    def _fixed_s(self) -> float | None:
+        """The dead-man of a device that does not let it be set."""
+        if self._setpoint is None or self._setpoint.timeout_s is not None:
+            return None
+        return self._setpoint.dead_man_s or FOR_EVER_S
 
     async def show(self, server: ModbusTcpServer | None, snapshot: Snapshot) -> None:
         """Fill the registers; `server` is None while its plug is pulled."""
         self._now = snapshot.now
-        for block in self._blocks:
-            words = self._block_words(block, snapshot)
-            if server is not None:
-                await _put(server, self.unit_id, block.table, block.start, words)
-        await self._drop_expired(server)
-
-    def _block_words(self, block: Block, snapshot: Snapshot) -> list[int]:
-        words: list[int] = []
-        for name, register, _ in block.members:
-            reading = snapshot.readings.get(f"{self.device}.{name}")
-            key = (register.table, register.address)
-            if reading is not None:
-                self._words[key] = encode(register, first(reading.value))
-            elif (no_value := encode_missing(register)) is not None:
-                self._words[key] = no_value
-            words += self._content(register)
-        return words
-
-    async def _drop_expired(self, server: ModbusTcpServer | None) -> None:
-        """The dead-man: a setpoint that was not rewritten in time is forgotten."""
-        if self._held_until is None or self._now is None or self._now < self._held_until:
-            return
-        self._held_until = None
-        if server is not None and self._setpoint is not None:
-            words = self._content(self._setpoint)
-            await _put(server, self.unit_id, "holding", self._setpoint.address, words)
+        readings = {name: snapshot.readings.get(f"{self.device}.{name}") for name in self._points}
+        self._memory.show({name: first(item.value) for name, item in readings.items() if item is not None})
+        if self._held_until is not None and self._now >= self._held_until:
+            # The dead-man: a setpoint that was not rewritten in time is forgotten.
+            self._held_until = None
+            self._memory.forget_commands(self._accepts.safe if self._accepts else 0.0, self._timeout_s)
+        if server is not None:
+            for block in self._memory.blocks:
+                words = self._memory.block_words(block)
+                await server.async_setValues(self.unit_id, READ_BY_TABLE[block.table], block.start, words)
 
     async def _on_access(
         self,
@@ -112,28 +100,46 @@ class ServedUnit:
         _registers: list[int],
         written: list[int] | list[bool] | None,
     ) -> ExcCodes | None:
-        if function in (WRITE_ONE, WRITE_SEVERAL):
-            return None if written is None else self._accept(address, [int(word) for word in written])
+        if function in WRITTEN_TABLE:
+            words = None if written is None else [int(word) for word in written]
+            return None if words is None else self._accept(WRITTEN_TABLE[function], address, words)
+        if function in (READ_COILS, READ_DISCRETE) and not self._memory.has_bit(READ_TABLE[function], address):
+            return ExcCodes.ILLEGAL_ADDRESS
         # Values set under a reading function come from `show`.
-        return None if function in (READ_HOLDING, READ_INPUT) else ExcCodes.ILLEGAL_FUNCTION
+        return None if function in READ_TABLE else ExcCodes.ILLEGAL_FUNCTION
 
-    def _accept(self, address: int, words: Sequence[int]) -> ExcCodes | None:
+    def _accept(self, table: str, address: int, words: Sequence[int]) -> ExcCodes | None:
         """Take a write, as a whole or not at all."""
         if self._setpoint is None or self._accepts is None:
             return ExcCodes.ILLEGAL_ADDRESS
         if self._now is None:
             return ExcCodes.DEVICE_BUSY
-        written = _written(self._setpoint, address, words)
-        if isinstance(written, ExcCodes):
-            return written
-        setpoint, timeout_s = written.get("setpoint"), written.get("timeout_s")
-        half_step = self._setpoint.scale / 2
-        if setpoint is not None and not self._accepts.low - half_step <= setpoint <= self._accepts.high + half_step:
+        written = self._memory.written(table, address, words)
+        if written is None:
+            return ExcCodes.ILLEGAL_ADDRESS
+        timeout_s = self._setpoint.timeout_s
+        told_s = None if timeout_s is None else written.get(place_of(timeout_s))
+        if timeout_s is not None and told_s is not None:
+            seconds = decode(timeout_s, told_s)
+            if seconds is None or not timeout_s.min <= seconds <= timeout_s.max:
+                return ExcCodes.ILLEGAL_VALUE
+        setpoint = self._memory.setpoint_after(written)
+        half_step = self._memory.resolution / 2
+        if setpoint is not None and not self._may_be(setpoint, self._setpoint, half_step):
             return ExcCodes.ILLEGAL_VALUE
-        self._timeout_s = self._timeout_s if timeout_s is None else timeout_s
-        if setpoint is not None:
+        self._memory.keep(written)
+        if timeout_s is not None and told_s is not None:
+            self._timeout_s = decode(timeout_s, told_s) or self._timeout_s
+        if setpoint is not None and not math.isnan(setpoint):
             self._obey(self._setpoint.name, setpoint, self._now)
         return None
+
+    def _may_be(self, setpoint: float, steering: Steering, slack: float) -> bool:
+        accepts = self._accepts
+        if accepts is None or math.isnan(setpoint):
+            return False
+        low, high = max(accepts.low, steering.min), min(accepts.high, steering.max)
+        return low - slack <= setpoint <= high + slack
 
     def _obey(self, name: str, value: float, now: datetime) -> None:
         self._held_until = now + timedelta(seconds=self._timeout_s)
@@ -142,40 +148,19 @@ class ServedUnit:
         )
 
 
-def _written(setpoint: Setpoint, address: int, words: Sequence[int]) -> Mapping[str, float] | ExcCodes:
-    """The numbers in a write, which has to consist of whole writable registers."""
-    fields = {setpoint.address: ("setpoint", setpoint), setpoint.timeout_s.address: ("timeout_s", setpoint.timeout_s)}
-    values: dict[str, float] = {}
-    position = 0
-    while position < len(words):
-        name, register = fields.get(address + position, ("", None))
-        if register is None or position + register.word_count > len(words):
-            return ExcCodes.ILLEGAL_ADDRESS
-        value = decode(register, words[position : position + register.word_count])
-        if value is None or not register.min <= value <= register.max:
-            return ExcCodes.ILLEGAL_VALUE
-        values[name] = value
-        position += register.word_count
-    return values
+def _bits(memory: ServedRegisters, table: str) -> list[SimData]:
+    # pymodbus insists on both tables, without gaps; bits that are not there are refused in `_on_access`.
+    own = [field for field in memory.fields.values() if field.table == table]
+    held = {field.address: bool(memory.content(field)[0]) for field in own}
+    bits = [held.get(at, False) for at in range(max(held, default=0) + 1)]
+    return [SimData(0, values=bits, datatype=DataType.BITS)]
 
 
-def _sim_data(
-    registers: Sequence[Register], table: str, content: Callable[[Register], tuple[int, ...]]
-) -> list[SimData]:
-    own = [register for register in registers if register.table == table]
+def _registers(memory: ServedRegisters, table: str) -> list[SimData]:
+    own = [field for field in memory.fields.values() if field.table == table]
     if not own:
         return [SimData(0, datatype=DataType.INVALID)]
-    return [SimData(item.address, values=list(content(item)), datatype=DataType.REGISTERS) for item in own]
-
-
-def _no_bits() -> SimData:
-    # pymodbus insists on coils and discrete inputs; reading them is refused in `_on_access`.
-    return SimData(0, values=[False] * 16, datatype=DataType.BITS)
-
-
-async def _put(server: ModbusTcpServer, unit_id: int, table: str, start: int, words: Sequence[int]) -> None:
-    function = READ_HOLDING if table == "holding" else READ_INPUT
-    await server.async_setValues(unit_id, function, start, list(words))
+    return [SimData(item.address, values=list(memory.content(item)), datatype=DataType.REGISTERS) for item in own]
 
 
 async def _nobody(*_: object) -> ExcCodes:

@@ -24,7 +24,7 @@ from tests.twin.telemetry.telemetry_rig import (
 from twin.points import Outcome, Receipt
 from twin.site import Site
 from twin.telemetry.live_plant import LivePlant
-from twin.telemetry.register_map import HOUSE_MAPS, encode, read_map
+from twin.telemetry.register_map import HOUSE_MAPS, Setpoint, encode, read_map
 
 pytestmark = pytest.mark.sockets
 
@@ -201,7 +201,7 @@ def test_a_device_that_lost_its_memory_is_told_its_dead_man_again() -> None:
 def test_a_device_that_holds_something_else_than_it_was_told_is_found_out() -> None:
     words: dict[int, int] = {}
     keep, register = holding(words), read_map(HOUSE_MAPS / "battery_inverter.yaml").setpoint
-    assert register is not None
+    assert isinstance(register, Setpoint)
 
     def stubborn(request: Request) -> bytes:
         reply = keep(request)
