@@ -83,11 +83,11 @@ def _check_names(parsed: RegisterMap, document: Document) -> Iterator[Problem]:
             expected = f"a point that the twin knows{near or ', such as p_kw, soc or import_kwh'}"
             if has_unit(name) and not near:
                 expected += "; what only people want to see stands under details"
-            yield document.problem(("points", name), found=name, expected=expected)
+            yield document.problem(("points", name), found=name or "nothing", expected=expected)
     for name, item in parsed.details.items():
         if item.type != "string" and not has_unit(name):
             expected = "a name that ends in its unit, such as inverter_c or alarm_count"
-            yield document.problem(("details", name), found=name, expected=expected)
+            yield document.problem(("details", name), found=name or "nothing", expected=expected)
         if name in parsed.points:
             yield document.problem(("details", name), found=f"{name}, which points has already", expected="one of them")
 
@@ -186,7 +186,7 @@ def _check_point(keys: Keys, name: str, point: Point, parsed: RegisterMap, docum
     if point.group is not None and point.group not in parsed.groups:
         known = ", ".join(parsed.groups) or "nothing yet"
         expected = f"one of groups, which has {known}{did_you_mean(point.group, parsed.groups)}"
-        yield document.problem((*keys, "group"), found=point.group, expected=expected)
+        yield document.problem((*keys, "group"), found=point.group or "nothing", expected=expected)
     everyone = [*parsed.points.values(), *parsed.details.values()]
     if point is everyone[0] and all(other.group is not None for other in everyone):
         expected = "at least one point without group, by which the device is heard in every cycle"
