@@ -26,8 +26,8 @@ points:
   q_kvar:
     {difference: [{table: input, address: 4, type: int16}, {product: [{table: input, address: 5, type: int16},
      {table: input, address: 6, type: int16, scale_factor: {address: 7}}]}], into_device: negative, min: -9, max: 9}
+texts: {serial: {table: input, address: 20, type: string, length: 4}}
 details:
-  serial: {table: input, address: 20, type: string, length: 4, min: 0, max: 1}
   alarm_count: {table: input, address: 30, type: bitfield, length: 2, bits: [3, 19], min: 0, max: 9}
 groups: {slow: {period_s: 60}}
 setpoint:
