@@ -85,7 +85,7 @@ def _check_names(parsed: RegisterMap, document: Document) -> Iterator[Problem]:
             if has_unit(name) and not near:
                 expected += "; what only people want to see stands under details"
             yield document.problem(("points", name), found=name or "nothing", expected=expected)
-    for name, item in parsed.details.items():
+    for name in parsed.details:
         if not has_unit(name):
             expected = "a name that ends in its unit, such as inverter_c or alarm_count"
             yield document.problem(("details", name), found=name or "nothing", expected=expected)
