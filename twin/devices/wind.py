@@ -48,7 +48,7 @@ def sheared_wind_m_s(
 
     Source: IEC 61400-1:2019, 6.3.2.1 (normal wind profile).
     """
-    return mast_m_s * (hub_height_m / mast_height_m) ** shear_exponent
+    return mast_m_s * float((hub_height_m / mast_height_m) ** shear_exponent)
 
 
 def air_density_kg_m3(pressure_kpa: FloatArray, dry_bulb_c: FloatArray, height_m: float) -> FloatArray:
