@@ -89,8 +89,8 @@ def power_curve_of(name: str) -> PowerCurve:
         raise ValueError(f"power_curve by the name of a turbine of windpowerlib's library, not {name!r}{hint}")
     points = table.loc[name].dropna()
     return PowerCurve(
-        wind_m_s=tuple(points.index.astype(float)),
-        power_kw=tuple(float(power_w) / 1000.0 for power_w in points),
+        wind_m_s=tuple(points.index.astype(float).tolist()),
+        power_kw=tuple((points.to_numpy(dtype=np.float64) / 1000.0).tolist()),
     )
 
 

@@ -64,7 +64,8 @@ def soiling_loss_fraction(index: pd.DatetimeIndex, soiling: Soiling) -> FloatArr
     first, last = int(index.year.min()), int(index.year.max())
     washed_s = sorted(_of_year(day, year).timestamp() for year in range(first - 1, last + 1) for day in soiling.cleaned)
     since_s = at_s - np.array(washed_s)[np.searchsorted(washed_s, at_s, side="right") - 1]
-    return np.minimum(soiling.loss_fraction_per_day * since_s / SECONDS_PER_DAY, soiling.max_loss_fraction)
+    lost_fraction: FloatArray = soiling.loss_fraction_per_day * since_s / SECONDS_PER_DAY
+    return np.minimum(lost_fraction, soiling.max_loss_fraction)
 
 
 def age_factor(index: pd.DatetimeIndex, commissioned: date, degradation_fraction_per_year: float) -> FloatArray:
