@@ -74,6 +74,7 @@ def _library() -> pd.DataFrame:
         return pd.read_csv(file, index_col="turbine_type")
 
 
+@lru_cache(maxsize=64)
 def power_curve_of(name: str) -> PowerCurve:
     """The curve of a turbine by its name, such as ``MM92/2050``: model, and rated power in kW.
 
