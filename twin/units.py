@@ -43,6 +43,8 @@ UNITS: dict[str, str] = {
     "nf_per_km": "line capacitance",
     "gpu_h": "work, GPU hours",
     "gpus": "number of GPUs",
+    "fraction_per_day": "what builds up from day to day",
+    "fraction_per_year": "what ages",
     "cycles": "number of full charges and discharges",
     "steps": "number of intervals",
     "jobs": "number of jobs",

@@ -69,6 +69,7 @@ BARE: dict[str, str] = {
     "seed": "of a random sequence",
     "sentinel": "the content of a register",
     "setpoints": "each in the unit of its own",
+    "shear_exponent": "of the power law by which wind rises with height",
     "sigma": "in the unit of what was measured",
     "slack": "the place of a bus",
     "slopes": "in the units of what is measured per unit of what is estimated",
