@@ -43,6 +43,7 @@ UNITS: dict[str, str] = {
     "nf_per_km": "line capacitance",
     "gpu_h": "work, GPU hours",
     "gpus": "number of GPUs",
+    "months": "calendar months",
     "cycles": "number of full charges and discharges",
     "steps": "number of intervals",
     "jobs": "number of jobs",
