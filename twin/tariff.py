@@ -19,6 +19,9 @@ from twin.numeric import FloatArray, Num
 from twin.tariff_hours import Hours, Moment, by_moment, moment_of
 from twin.time_series import SeriesFile
 
+DEMAND_INTERVAL_S = 900.0
+"""Over which a meter averages demand, unless somebody says otherwise."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnergyBlock:
@@ -150,7 +153,7 @@ class Tariff:
     urdb: str | None = None
     """A tariff of the OpenEI Utility Rate Database, a JSON file beside the site file: instead of all prices but those
     of `export_price_per_kwh`, `price` and `export_price`."""
-    demand_interval_s: Annotated[float, Gt(0)] = 900.0
+    demand_interval_s: Annotated[float, Gt(0)] = DEMAND_INTERVAL_S
     """Length over which the meter averages demand."""
     demand_charge_per_kw: Annotated[float, Ge(0)] = 0.0
     """For each billing month, on its highest interval average: a demand charge without a name."""

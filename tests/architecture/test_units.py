@@ -43,7 +43,6 @@ BARE: dict[str, str] = {
     "members": "places of registers",
     "min": "in the unit of the point",
     "missed_deadlines": "a number of jobs",
-    "months": "months of the year",
     "operands": "places on a tape",
     "outputs": "a number of results",
     "parameters": "each in the unit that its own name carries",
