@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from twin.demand_interval import DemandInterval, Passage
-from twin.numeric import UNBOUNDED, Num, larger, ratio, smaller, where
+from twin.numeric import UNBOUNDED, Num, any_true, larger, ratio, smaller, where
 from twin.quick import quick
 from twin.tariff import DemandCharge, EnergyBlock, Tariff, Terms
 from twin.units import SECONDS_PER_HOUR
@@ -89,6 +89,8 @@ def counted(
 def turned(registers: Registers, passage: Passage, terms: Terms) -> Registers:
     """The registers for what follows a passage: empty if a billing month ended with it, and its peak remembered."""
     ended = passage.month_ended
+    if not any_true(ended):
+        return registers
     remembered_kw = registers.peak_kw * terms.remembered_fraction
     shifted = (remembered_kw, *registers.earlier_kw[:-1]) if registers.earlier_kw else ()
     return replace(
@@ -133,19 +135,25 @@ def charge_cost(charge: DemandCharge, billed_kw: Num) -> Num:
 
 def _charges(tariff: Tariff, registers: Registers) -> Iterator[tuple[DemandCharge, Num, Num, Num]]:
     """Each demand charge, its peak, what the ratchet holds it at, and 1 where it applies in this month."""
+    held_kw = _held_kw(registers)
+    for charge, peak_kw, share in zip(tariff.charges, registers.peaks_kw, registers.billed_share, strict=True):
+        yield charge, peak_kw, held_kw if charge.ratchet else 0.0, share
+
+
+def _held_kw(registers: Registers) -> Num:
+    """What the ratchet holds billed demand at."""
     held_kw: Num = 0.0
     for value in registers.earlier_kw:
         held_kw = larger(held_kw, value)
-    for charge, peak_kw, share in zip(tariff.charges, registers.peaks_kw, registers.billed_share, strict=True):
-        yield charge, peak_kw, held_kw if charge.ratchet else 0.0, share
+    return held_kw
 
 
 def _blocks_costs(tariff: Tariff, registers: Registers) -> Iterator[Num]:
     """Of each block of each period: the energy beyond its bound, times what the price rises there.
 
     Blocks are counted over the energy of all periods together, and each period has the same part of its energy in
-    a block as the whole month has: the rule of NREL's System Advisor Model (`utilityrate5`), by which a bill follows
-    from the registers at the month's end alone.
+    a block as the whole month has: the rule of NREL's System Advisor Model (`utilityrate5`, settled by the month), by
+    which a bill follows from the registers at the month's end alone.
     """
     total_kwh = sum(registers.energy_kwh, 0.0)
     for energy_kwh, rise_per_kwh, bound_kwh in _rises(tariff, registers):
@@ -173,14 +181,15 @@ def block_price_per_kwh(tariff: Tariff, registers: Registers, period_share: Sequ
 
 def _rises(tariff: Tariff, registers: Registers) -> Iterator[tuple[Num, float, Num]]:
     """Energy of the period, rise of the price and bound, of every block of every period."""
+    billed_kw = larger(registers.peak_kw, _held_kw(registers))
     for energy_kwh, (first_per_kwh, blocks) in zip(registers.energy_kwh, tariff.blocks.values(), strict=True):
         below_per_kwh = (first_per_kwh, *(block.price_per_kwh for block in blocks))
         for block, below in zip(blocks, below_per_kwh, strict=False):
-            yield energy_kwh, block.price_per_kwh - below, _bound_kwh(block, registers.peak_kw)
+            yield energy_kwh, block.price_per_kwh - below, _bound_kwh(block, billed_kw)
 
 
-def _bound_kwh(block: EnergyBlock, peak_kw: Num) -> Num:
-    return block.above_kwh if block.above_use_h is None else block.above_use_h * peak_kw  # type: ignore[return-value]
+def _bound_kwh(block: EnergyBlock, billed_kw: Num) -> Num:
+    return block.above_kwh if block.above_use_h is None else block.above_use_h * billed_kw  # type: ignore[return-value]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

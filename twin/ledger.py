@@ -15,7 +15,7 @@ from twin.devices.genset import Genset
 from twin.devices.grid_connection import GridConnection
 from twin.network.limits import KINDS, NetworkLimits
 from twin.network.power_flow import FlowResult
-from twin.numeric import Flag, Num, count_true, larger, magnitude, ratio, smaller, where
+from twin.numeric import Flag, Num, any_true, count_true, larger, magnitude, ratio, smaller, where
 from twin.simulator import PlantStep
 from twin.site import Site
 from twin.tariff import Tariff
@@ -32,6 +32,8 @@ CONSUMING = {
     Account.UPS_LOSSES: "ups_losses",
     Account.OTHER: "other",
 }
+MONTHLY = ("energy_cost", "demand_cost", "fixed_cost")
+"""Sums that are there before anything is added to them: a billing month does so at its end."""
 TOLERANCE = 1e-6
 """Of the limit: what a solver may leave is not a violation."""
 
@@ -143,7 +145,10 @@ class Ledger:
         self._zone = site.location.zone
         self._lines = tuple(_line(name, device) for name, device in site.devices.items() if name != site.grid)
         of_connection = ("import_limit", "export_limit") if self._grid else ("surplus",)
-        self.tally = tally or Tally(violations=dict.fromkeys((*KINDS, "unserved", *of_connection), 0.0))
+        self.tally = tally or Tally(
+            sums=defaultdict(float, dict.fromkeys(MONTHLY if self._grid else (), 0.0)),
+            violations=dict.fromkeys((*KINDS, "unserved", *of_connection), 0.0),
+        )
 
     def book(self, step: PlantStep) -> None:
         """Add one step."""
@@ -204,7 +209,8 @@ class Ledger:
         registers = tally.registers or billing.opening_registers(tariff)
         registers = billing.counted(registers, before, passage, step.import_kw, spent_cost, terms)
         tally.sums["energy_cost"] += spent_cost
-        self._charge(billing.bill_of(tariff, registers), passage.month_ended)
+        if any_true(passage.month_ended):
+            self._charge(billing.bill_of(tariff, registers), passage.month_ended)
         tally.registers = billing.turned(registers, passage, terms)
         tally.demand = before.after(step.import_kw, passage)
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from functools import lru_cache
 from itertools import product
@@ -32,7 +32,8 @@ class EnergyBlock:
     above_kwh: Annotated[float, Gt(0)] | None = None
     """Bought in the month so far, in all periods together."""
     above_use_h: Annotated[float, Gt(0)] | None = None
-    """As `above_kwh`, for each kW of the month's highest demand (kWh/kW, "hours' use")."""
+    """As `above_kwh`, for each kW of the month's highest demand (kWh/kW, "hours' use"), or of what the ratchet holds
+    that is higher."""
     price_per_kwh: float
 
     def __post_init__(self) -> None:
@@ -213,11 +214,13 @@ class Tariff:
 
     def terms(self, local: datetime, opened: datetime, month: int) -> Terms:
         """What holds at a local instant, in a demand interval that began at `opened`, of a billing month (1…12)."""
-        found = self._numbers(moment_of(local, self.holidays))
-        row = [*found, *_counted(self, moment_of(opened, self.holidays)), *_of_month(self, month)]
-        row[0] += self.price.at(local.timestamp()) if self.price is not None else 0.0
-        row[1] += self.export_price.at(local.timestamp()) if self.export_price is not None else 0.0
-        return self._as_terms(row)
+        found = _terms(self, moment_of(local, self.holidays), moment_of(opened, self.holidays), month)
+        if self.price is not None:
+            found = replace(found, price_per_kwh=found.price_per_kwh + self.price.at(local.timestamp()))
+        if self.export_price is not None:
+            paid = found.export_price_per_kwh + self.export_price.at(local.timestamp())
+            found = replace(found, export_price_per_kwh=paid)
+        return found
 
     def price_per_kwh(self, local: datetime) -> float:
         """Price of imported energy at a local instant, in the first block."""
@@ -227,28 +230,27 @@ class Tariff:
         self, start_s: FloatArray, opened_s: FloatArray, month: npt.NDArray[np.int64], zone: ZoneInfo
     ) -> FloatArray:
         """As `terms`, for many instants (seconds since the epoch): one row each, numbers in the order of `Terms`."""
-        prices = by_moment(start_s, zone, self.holidays, self._numbers)
+        prices = by_moment(start_s, zone, self.holidays, lambda moment: _prices(self, *moment))
         prices[:, 0] += self.price.at_each(start_s) if self.price is not None else 0.0
         prices[:, 1] += self.export_price.at_each(start_s) if self.export_price is not None else 0.0
         counted = by_moment(opened_s, zone, self.holidays, lambda moment: _counted(self, moment))
         of_months = np.array([_of_month(self, number) for number in range(1, 13)])
         return np.column_stack([prices, counted, of_months[month - 1]])
 
-    def _numbers(self, moment: Moment) -> tuple[float, ...]:
-        """Price, export price and share of each period."""
-        return _prices(self, *moment)
 
-    def _as_terms(self, row: Sequence[float]) -> Terms:
-        periods, charges = len(self.blocks), len(self.charges)
-        first = 2 + periods
-        return Terms(
-            price_per_kwh=row[0],
-            export_price_per_kwh=row[1],
-            period_share=tuple(row[2:first]),
-            demand_share=tuple(row[first : first + charges]),
-            billed_share=tuple(row[first + charges : first + 2 * charges]),
-            remembered_fraction=row[-1],
-        )
+@lru_cache(maxsize=4096)
+def _terms(tariff: Tariff, moment: Moment, opened: Moment, month: int) -> Terms:
+    """Without the series."""
+    row = (*_prices(tariff, *moment), *_counted(tariff, opened), *_of_month(tariff, month))
+    first, charges = 2 + len(tariff.blocks), len(tariff.charges)
+    return Terms(
+        price_per_kwh=row[0],
+        export_price_per_kwh=row[1],
+        period_share=row[2:first],
+        demand_share=row[first : first + charges],
+        billed_share=row[first + charges : first + 2 * charges],
+        remembered_fraction=row[-1],
+    )
 
 
 @lru_cache(maxsize=64)
@@ -264,8 +266,8 @@ def _blocks(tariff: Tariff) -> Mapping[str, tuple[float, tuple[EnergyBlock, ...]
     return {period.name: (period.price_per_kwh, period.blocks) for period in tariff.periods}
 
 
-@lru_cache(maxsize=4096)
 def _prices(tariff: Tariff, month: int, workday: bool, hour_h: float) -> tuple[float, ...]:
+    """Price, export price, and the share of each period."""
     general = tariff.export_price_per_kwh if tariff.export_price_per_kwh is not None else 0.0
     period = next((item for item in tariff.periods if item.covers(month, workday, hour_h)), None)
     if period is None:  # only beside a price series
