@@ -59,7 +59,7 @@ SAM: Mapping[str, Mapping[str, list[float]]] = {
         "fixed_cost": [0.0] * 12,
     },
 }  # fmt: skip
-"""NREL-PySAM 7.1.1, `Utilityrate5` with monthly settlement, by `benchmarks/tariffs.py --sam-cases`: month by month.
+"""NREL-PySAM 7.1.1.post1, `Utilityrate5` with monthly settlement, by `benchmarks/tariffs.py --sam-cases`, by month.
 SAM's year begins on a Monday, without daylight saving: 2018 at a fixed offset. Its minimum is what is missing to it."""
 
 

@@ -71,7 +71,7 @@ def test_local_stamps_of_the_hour_that_comes_twice_or_never_are_gaps(tmp_path: P
 
 
 def test_parquet_with_instants_is_read(tmp_path: Path) -> None:
-    frame = pd.DataFrame({"at": pd.to_datetime([*hours(48), None]), "g": [*np.arange(48.0), 5.0]})
+    frame = pd.DataFrame({"at": pd.to_datetime(pd.Series([*hours(48), None])), "g": [*np.arange(48.0), 5.0]})
     frame.to_parquet(tmp_path / "x.parquet")
     series = read_series(told(file="x.parquet", column="g", unit="g_per_kwh", time_column="at"), tmp_path)
     assert series.values.tolist() == list(range(48))
