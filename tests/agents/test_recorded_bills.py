@@ -71,7 +71,7 @@ CARBON = Carbon(
 
 def with_tariff(tariff: Tariff, carbon: Carbon | None) -> Site:
     site = load(CAMPUS).site
-    grid = replace(cast(GridConnection, site.devices["grid"]), tariff=tariff, carbon=carbon)
+    grid = replace(cast(GridConnection, site.devices["grid"]), tariff=tariff, carbon=carbon, carbon_g_per_kwh=0.0)
     return replace(site, devices={**site.devices, "grid": grid})
 
 

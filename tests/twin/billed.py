@@ -34,7 +34,8 @@ def _campus() -> Site:
 def site_with(tariff: Tariff, zone: str = "America/Denver", carbon: Carbon | None = None) -> Site:
     """The campus with this tariff, and nothing but its connection."""
     campus = _campus()
-    grid = replace(cast(GridConnection, campus.devices["grid"]), tariff=tariff, carbon=carbon)
+    factor = 390.0 if carbon is None else 0.0
+    grid = replace(cast(GridConnection, campus.devices["grid"]), tariff=tariff, carbon=carbon, carbon_g_per_kwh=factor)
     return replace(campus, devices={"grid": grid}, location=replace(campus.location, time_zone=zone))
 
 

@@ -117,3 +117,10 @@ def test_an_impossible_tariff_is_told_with_its_line(tmp_path: Path) -> None:
         problem = mistake(site_file(tmp_path, line))
         assert problem.line is not None
         assert expected in problem.expected
+
+
+def test_emission_factors_are_told_once(tmp_path: Path) -> None:
+    both = "carbon: {average_g_per_kwh: 300}\n    carbon_g_per_kwh: 390"
+    problem = mistake(site_file(tmp_path, f"periods: [{PERIOD}]", carbon=both))
+    assert problem.path == "devices.grid"
+    assert problem.expected == "carbon or carbon_g_per_kwh, not both"

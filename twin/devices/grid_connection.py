@@ -52,9 +52,13 @@ class GridConnection:
     """Export that may not be exceeded."""
     tariff: Tariff
     carbon_g_per_kwh: Annotated[float, Ge(0)] = 0.0
-    """Emission factor of imported energy, average and marginal, where there is no `carbon`."""
+    """Emission factor of imported energy, average and marginal; instead of `carbon`."""
     carbon: Carbon | None = None
     """Average and marginal emission factors, constants or series."""
+
+    def __post_init__(self) -> None:
+        if self.carbon is not None and self.carbon_g_per_kwh:
+            raise ValueError("carbon or carbon_g_per_kwh, not both")
 
     def emission(self, local: datetime) -> Emission:
         """Emission factors of energy imported at an instant."""
