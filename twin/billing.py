@@ -86,6 +86,20 @@ def counted(
     )
 
 
+def with_open_interval(tariff: Tariff, registers: Registers, demand: DemandInterval) -> Registers:
+    """The registers at the end of a run, with an interval that its last step opened and did not finish.
+
+    It counts as if it ended now, for the demand charges of all hours: of others, nobody says whether it would.
+    """
+    open_kw = demand.energy_kwh * SECONDS_PER_HOUR / demand.length_s
+    peaks_kw = [
+        old if charge.hours else larger(old, open_kw)
+        for charge, old in zip(tariff.charges, registers.peaks_kw, strict=True)
+    ]
+    begun_share = where(open_kw > 0.0, 1.0, registers.begun_share)
+    return replace(registers, peaks_kw=tuple(peaks_kw), begun_share=begun_share)
+
+
 def turned(registers: Registers, passage: Passage, terms: Terms) -> Registers:
     """The registers for what follows a passage: empty if a billing month ended with it, and its peak remembered."""
     ended = passage.month_ended

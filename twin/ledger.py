@@ -239,8 +239,9 @@ class Ledger:
         """Bill the last month and return the books; call once, at the end of a run."""
         tally, grid = self.tally, self._grid
         sums = tally.sums
-        if grid is not None and tally.registers is not None:
-            self._charge(billing.bill_of(grid.tariff, tally.registers), True)
+        if grid is not None and tally.registers is not None and tally.demand is not None:
+            registers = billing.with_open_interval(grid.tariff, tally.registers, tally.demand)
+            self._charge(billing.bill_of(grid.tariff, registers), True)
         it_kwh = sums["it"]
         facility_kwh = it_kwh + sums["cooling"] + sums["ups_losses"] + sums["network_losses"]
         return Books(

@@ -120,6 +120,15 @@ def test_demand_charges_stand_side_by_side() -> None:
     assert saturday.demand_cost == pytest.approx(500 * 2 + 400 * 5 + 100 * 8)
 
 
+def test_an_interval_that_the_last_step_opened_counts_as_if_it_ended_then() -> None:
+    """Ten minutes a step: half of the second belongs to the first quarter of the hour, half to the second."""
+    contract = tariff(demand_charge_per_kw=1.0)
+    assert billed(contract, [0.0, 900.0], step_s=600.0).demand_cost == pytest.approx(900.0 * 5 / 15)
+    end_of_march = datetime(2025, 3, 31, 23, 45, tzinfo=DENVER)
+    both_months = billed(contract, [0.0, 900.0], end_of_march, step_s=600.0)
+    assert both_months.demand_cost == pytest.approx(2 * 900.0 * 5 / 15)
+
+
 def test_a_holiday_counts_as_a_weekend() -> None:
     noon = datetime(2025, 7, 4, 12, tzinfo=DENVER)
     weekday = TariffPeriod(name="weekday", weekdays_only=True, from_hour=0, to_hour=24, price_per_kwh=0.3)
