@@ -14,6 +14,7 @@ from twin.numeric import FloatArray, Num
 
 PLAIN = (
     "peak_import_kw", "energy_cost", "demand_cost", "fuel_cost", "carbon_kg", "pue", "wue_l_per_kwh",
+    "fixed_cost", "marginal_carbon_kg",
     "min_soc", "max_soc", "equivalent_full_cycles", "delivered_gpu_h", "deferred_gpu_h", "missed_deadlines",
     "max_balance_residual_kw", "longest_import_excess_steps",
 )  # fmt: skip
@@ -54,9 +55,11 @@ def summary(run: Run, books: Books) -> dict[str, Any]:
         "peak_import_kw": float(np.max(books.peak_import_kw)),
         "energy_cost": mean(books.energy_cost),
         "demand_cost": mean(books.demand_cost),
+        "fixed_cost": mean(books.fixed_cost),
         "fuel_cost": mean(books.fuel_cost),
         "currency": books.currency,
         "carbon_kg": mean(books.carbon_kg),
+        "marginal_carbon_kg": mean(books.marginal_carbon_kg),
         "pue": mean(books.pue),
         "wue_l_per_kwh": mean(books.wue_l_per_kwh),
         "battery": {

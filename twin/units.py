@@ -45,6 +45,7 @@ UNITS: dict[str, str] = {
     "gpus": "number of GPUs",
     "fraction_per_day": "what builds up from day to day",
     "fraction_per_year": "what ages",
+    "months": "calendar months",
     "cycles": "number of full charges and discharges",
     "steps": "number of intervals",
     "jobs": "number of jobs",

@@ -22,8 +22,8 @@ WEATHER_HEADER = "time,ghi_w_m2,dni_w_m2,dhi_w_m2,dry_bulb_c,relative_humidity_f
 
 SUMMARY = {
     "site", "policy", "start", "end", "step_s", "steps", "energy_kwh", "peak_import_kw", "energy_cost", "demand_cost",
-    "currency", "carbon_kg", "pue", "wue_l_per_kwh", "battery", "gpu", "violations", "balance_residual_kw_max",
-    "scenarios", "wall_s",
+    "fixed_cost", "currency", "carbon_kg", "marginal_carbon_kg", "pue", "wue_l_per_kwh", "battery", "gpu", "violations",
+    "balance_residual_kw_max", "scenarios", "wall_s",
 }  # fmt: skip
 ENERGY = {
     "import", "export", "pv", "wind", "genset", "battery_charge", "battery_discharge", "it", "cooling", "ups_losses",

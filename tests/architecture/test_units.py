@@ -50,7 +50,6 @@ BARE: dict[str, str] = {
     "members": "places of registers",
     "min": "in the unit of the point",
     "missed_deadlines": "a number of jobs",
-    "months": "months of the year",
     "nodes_of": "a number of GPUs",
     "offset": "in the unit of the point",
     "operands": "places on a tape",
