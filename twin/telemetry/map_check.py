@@ -81,9 +81,8 @@ def _check_names(parsed: RegisterMap, document: Document) -> Iterator[Problem]:
     for name in parsed.points:
         if name not in roles():
             near = did_you_mean(name, roles())
-            expected = f"a point that the twin knows{near or ', such as p_kw, soc or import_kwh'}"
-            if has_unit(name) and not near:
-                expected += "; what only people want to see stands under details"
+            for_people = "; what only people want to see stands under details" if has_unit(name) else ""
+            expected = f"a point that the twin knows, such as p_kw, soc or import_kwh{for_people}{near}"
             yield document.problem(("points", name), found=name or "nothing", expected=expected)
     for name in parsed.details:
         if not has_unit(name):
