@@ -12,6 +12,7 @@ from twin import billing, demand_interval
 from twin.devices.base import Account, Device
 from twin.devices.battery import Battery
 from twin.devices.genset import Genset
+from twin.devices.gpu_cluster import GpuCluster
 from twin.devices.grid_connection import GridConnection
 from twin.network.limits import KINDS, NetworkLimits
 from twin.network.power_flow import FlowResult
@@ -61,7 +62,20 @@ class Books:
     pue: Num
     """(IT + cooling + UPS losses + network losses) / IT. Offices (`other`) are left out, as ISO/IEC 30134-2
     asks of a mixed-use site; server fans count as IT."""
+    tue: Num | None
+    """Energy counted in `pue` over that of compute components; PUE hides server fans and power supplies, this does not.
+    None: some equipment does not tell what of its power reaches them."""
     wue_l_per_kwh: Num
+    kwh_per_gpu_h: Num
+    """Energy counted in `pue` for each GPU-hour of work done."""
+    unmet_heat_kwh: Num
+    """Heat that no cooling took."""
+    over_limit_h: Num
+    """In which a hall's inlet was above its limit; several halls add up."""
+    unbacked_kwh: Num
+    """Load behind a UPS that lost its input and had no reserve left."""
+    wear_cost: Num
+    """Of batteries, by their throughput; no part of `energy_cost`."""
     min_soc: Num
     max_soc: Num
     equivalent_full_cycles: Num
@@ -255,7 +269,13 @@ class Ledger:
             carbon_kg=sums["carbon_kg"],
             marginal_carbon_kg=sums["marginal_carbon_kg"],
             pue=ratio(facility_kwh, it_kwh),
+            tue=ratio(facility_kwh, sums["compute_kwh"]) if self._computing_is_told() else None,
             wue_l_per_kwh=ratio(sums["water_l"], it_kwh),
+            kwh_per_gpu_h=ratio(facility_kwh, sums["delivered_gpu_h"]),
+            unmet_heat_kwh=sums["unmet_heat_kwh"],
+            over_limit_h=sums["over_limit_h"],
+            unbacked_kwh=sums["unbacked_kwh"],
+            wear_cost=sums["wear_cost"],
             min_soc=tally.min_soc,
             max_soc=tally.max_soc,
             equivalent_full_cycles=ratio(sums["battery_discharge"], self._capacity_kwh()),
@@ -266,6 +286,11 @@ class Ledger:
             max_balance_residual_kw=tally.residual_kw,
             longest_import_excess_steps=tally.longest_import_excess_steps,
         )
+
+    def _computing_is_told(self) -> bool:
+        """Whether each piece of IT equipment says what of its power reaches compute components."""
+        equipment = [device for device in self._site.devices.values() if device.account is Account.IT]
+        return all(isinstance(device, GpuCluster) and device.compute_fraction is not None for device in equipment)
 
     def _capacity_kwh(self) -> float:
         devices = self._site.devices.values()

@@ -61,6 +61,7 @@ DIMENSIONLESS = frozenset(
         "power_factor",
         "cop",
         "pue",
+        "tue",
         "fraction",
         "count",
         "share",

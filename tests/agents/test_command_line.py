@@ -22,7 +22,8 @@ WEATHER_HEADER = "time,ghi_w_m2,dni_w_m2,dhi_w_m2,dry_bulb_c,relative_humidity_f
 
 SUMMARY = {
     "site", "policy", "start", "end", "step_s", "steps", "energy_kwh", "peak_import_kw", "energy_cost", "demand_cost",
-    "fixed_cost", "currency", "carbon_kg", "marginal_carbon_kg", "pue", "wue_l_per_kwh", "battery", "gpu", "violations",
+    "fixed_cost", "currency", "carbon_kg", "marginal_carbon_kg", "pue", "tue", "wue_l_per_kwh",
+    "kwh_per_gpu_h", "heat", "unbacked_kwh", "battery", "gpu", "violations",
     "balance_residual_kw_max", "scenarios", "wall_s",
 }  # fmt: skip
 ENERGY = {
@@ -49,7 +50,7 @@ def test_a_simulation_writes_its_summary_and_its_steps(monkeypatch: pytest.Monke
     result = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))
     assert result.keys() >= SUMMARY
     assert result["energy_kwh"].keys() == ENERGY
-    assert result["battery"].keys() == {"min_soc", "max_soc", "equivalent_full_cycles"}
+    assert result["battery"].keys() == {"min_soc", "max_soc", "equivalent_full_cycles", "wear_cost"}
     assert result["gpu"].keys() == {"delivered_gpu_h", "deferred_gpu_h", "missed_deadlines"}
     assert (result["steps"], result["scenarios"], result["policy"]) == (72, 3, "rules")
     assert result["balance_residual_kw_max"] <= 1e-6 * result["peak_import_kw"]
