@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
+from pymodbus.constants import ExcCodes
+
 from twin.telemetry.io_thread import turns
 
 HEADER_BYTES = 7
@@ -24,6 +26,9 @@ WRITES = frozenset({5, 6, 15, 16})
 CONNECT_S = 2.0
 KEPT_REQUESTS = 1000
 MOST_REGISTERS = 127
+
+UnitIds = frozenset[int]
+Functions = frozenset[int]
 
 log = logging.getLogger(__name__)
 
@@ -48,27 +53,27 @@ class Fault:
     """Spare the frame: only the content of registers is garbled, as no check of a frame can notice."""
     frozen: bool = False
     """Every read is answered as it was the first time since this fault began."""
-    unit_offset: int = 0
-    """Replies bear the unit id that was asked plus this: the gateway answers for the wrong unit."""
-    asks_unit_offset: int = 0
-    """The unit asked is the one meant plus this, and the reply does not show it."""
-    cut_bytes: int = 0
+    names_next_unit: bool = False
+    """Replies bear the unit id after the one that was asked."""
+    asks_next_unit: bool = False
+    """The gateway asks the unit after the one that was meant, and its reply does not show it."""
+    cut_byte_count: int = 0
     """Replies end so many bytes early."""
-    extra_registers: int = 0
+    extra_register_count: int = 0
     """Replies to reads carry so many registers more than asked; fewer where negative."""
-    split_bytes: int = 0
+    split_byte_count: int = 0
     """Replies come in pieces of so many bytes; 0: whole."""
     bytes_per_s: float = 0.0
     """The line is this slow; 0: as quick as it is."""
     words: int | None = None
     """Every register reads as this: 0 in a device that just started, 0x8000 in one without measurements."""
-    exception: int | None = None
+    exception: ExcCodes | None = None
     """Every request is refused with this Modbus exception."""
     deaf_to_writes: bool = False
     """Writes are confirmed and not carried out."""
-    units: frozenset[int] | None = None
+    units: UnitIds | None = None
     """Only requests to these units suffer; None: all."""
-    functions: frozenset[int] | None = None
+    functions: Functions | None = None
     """Only these Modbus functions suffer, for example ``{3, 4}``; None: all."""
 
 
@@ -203,12 +208,12 @@ class FaultProxy:
     async def _answer(self, fault: Fault, request: bytes, line: _Line, from_device: asyncio.StreamReader) -> bytes:
         function, key = request[HEADER_BYTES], request[HEADER_BYTES - 1 :]
         if fault.exception is not None:
-            return request[:4] + b"\0\3" + bytes((request[6], function | 0x80, fault.exception))
+            return request[:4] + b"\0\3" + bytes((request[6], function | 0x80, fault.exception.value))
         if fault.deaf_to_writes and function in WRITES:
             return _confirmation(request)
         if fault.frozen and key in self._frozen:
             return request[:2] + self._frozen[key][2:]
-        unit = (request[6] + fault.asks_unit_offset) % 256
+        unit = (request[6] + fault.asks_next_unit) % 256
         line.device.write(request[:6] + bytes((unit,)) + request[7:])
         reply = await _frame(from_device)
         reply = reply[:6] + request[6:7] + reply[7:]
@@ -220,15 +225,15 @@ class FaultProxy:
         if fault.words is not None and request[HEADER_BYTES] in REGISTER_READS and not reply[HEADER_BYTES] & 0x80:
             body = fault.words.to_bytes(2, "big") * (reply[8] // 2)
             reply = reply[:9] + body
-        if fault.extra_registers and request[HEADER_BYTES] in REGISTER_READS and not reply[HEADER_BYTES] & 0x80:
-            reply = _resized(reply, fault.extra_registers)
-        if fault.unit_offset:
-            reply = reply[:6] + bytes(((reply[6] + fault.unit_offset) % 256,)) + reply[7:]
+        if fault.extra_register_count and request[HEADER_BYTES] in REGISTER_READS and not reply[HEADER_BYTES] & 0x80:
+            reply = _resized(reply, fault.extra_register_count)
+        if fault.names_next_unit:
+            reply = reply[:6] + bytes(((reply[6] + 1) % 256,)) + reply[7:]
         if fault.garbled_fraction:
             is_value = request[HEADER_BYTES] in READS and not reply[HEADER_BYTES] & 0x80
             spared = (HEADER_BYTES + 2 if is_value else len(reply)) if fault.garbled_values_only else 0
             reply = self._garbled(reply, spared)
-        return reply[: len(reply) - fault.cut_bytes]
+        return reply[: len(reply) - fault.cut_byte_count]
 
     def _garbled(self, data: bytes, spared: int) -> bytes:
         share = self._fault.garbled_fraction
@@ -240,12 +245,12 @@ class FaultProxy:
         )
 
     async def _send(self, line: _Line, data: bytes, fault: Fault) -> None:
-        for piece in _pieces(data, fault.split_bytes):
+        for piece in _pieces(data, fault.split_byte_count):
             if fault.bytes_per_s:
                 await asyncio.sleep(len(piece) / fault.bytes_per_s)
             line.client.write(piece)
             await line.client.drain()
-            if fault.split_bytes:
+            if fault.split_byte_count:
                 # Long enough to leave as a segment of its own.
                 await asyncio.sleep(0.001)
 

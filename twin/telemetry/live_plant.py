@@ -12,10 +12,11 @@ from twin.clock import Clock, SteppedClock, stopwatch_s
 from twin.errors import LinkError
 from twin.points import Command, Reading, Receipt, Snapshot
 from twin.site import Site
-from twin.telemetry.config import ModbusLink, MqttLink, Telemetry
+from twin.telemetry.config import MqttLink, Telemetry
 from twin.telemetry.modbus import Unit, Value
 from twin.telemetry.modbus_devices import ModbusDevices
 from twin.telemetry.mqtt import RECEIPT_TIMEOUT_S, MqttDevices
+from twin.telemetry.plausibility import BalanceCheck
 from twin.telemetry.quality import aged, doubtful, judged, missing
 
 LOOK_AGAIN_S = 0.02
@@ -39,8 +40,9 @@ class LivePlant:
         self._telemetry: Telemetry = site.telemetry
         self._await_state_s = LOCK_STEP_PATIENCE_S if isinstance(clock, SteppedClock) else 0.0
         self._last: dict[str, Reading] = {}
+        self._balance = BalanceCheck(site)
         links, broker = self._telemetry.links, self._telemetry.broker
-        modbus = {name: link for name, link in links.items() if isinstance(link, ModbusLink)}
+        modbus = {name: link for name, link in links.items() if not isinstance(link, MqttLink)}
         mqtt = {name: link for name, link in links.items() if isinstance(link, MqttLink)}
         # What can refuse a wrong file comes first: nothing runs yet that would have to be ended.
         self._mqtt = MqttDevices(broker, mqtt, site_path) if broker is not None and mqtt else None
@@ -66,7 +68,7 @@ class LivePlant:
                 yield f"{device}: {reason}; expected: JSON with {', '.join(self._mqtt.links[device].points)}"
 
     def read(self, now: datetime) -> Snapshot:
-        answers, lost = self._modbus.poll(), dict[str, str]()
+        answers, lost = self._modbus.poll(now), dict[str, str]()
         for device, unit in self._modbus.units.items():
             answer = answers.get(device, {})
             self._take_answer(unit, answer, now)
@@ -75,7 +77,7 @@ class LivePlant:
                 self._mark(device, unit.registers.points, lost[device])
         if self._mqtt is not None:
             self._take_messages(self._mqtt, now, lost)
-        return Snapshot(now=now, readings=dict(self._last), lost=lost)
+        return Snapshot(now=now, readings=self._last | self._balance.judged(self._last, now), lost=lost)
 
     def _take_answer(self, unit: Unit, answer: Mapping[str, Value], now: datetime) -> None:
         for name, value in answer.items():

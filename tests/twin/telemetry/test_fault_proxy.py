@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+from pymodbus.constants import ExcCodes
 
 from twin.telemetry.fault_proxy import Fault, FaultProxy
 from twin.telemetry.io_thread import turns
@@ -78,14 +79,14 @@ def through_a_proxy(
     ("fault", "reply"),
     [
         (Fault(), b"\1" + REPLY),
-        (Fault(unit_offset=2), b"\3" + REPLY),
-        (Fault(extra_registers=1), b"\1\3\12" + REPLY[2:] + b"\0\1"),
-        (Fault(extra_registers=-3), b"\1\3\2\0\0"),
+        (Fault(names_next_unit=True), b"\2" + REPLY),
+        (Fault(extra_register_count=1), b"\1\3\12" + REPLY[2:] + b"\0\1"),
+        (Fault(extra_register_count=-3), b"\1\3\2\0\0"),
         (Fault(words=0x8000), b"\1\3\10" + b"\x80\0" * 4),
-        (Fault(exception=6), b"\1\x83\6"),
-        (Fault(exception=6, units=frozenset({2})), b"\1" + REPLY),
-        (Fault(exception=6, functions=frozenset({6})), b"\1" + REPLY),
-        (Fault(split_bytes=1), b"\1" + REPLY),
+        (Fault(exception=ExcCodes.DEVICE_BUSY), b"\1\x83\6"),
+        (Fault(exception=ExcCodes.DEVICE_BUSY, units=frozenset({2})), b"\1" + REPLY),
+        (Fault(exception=ExcCodes.DEVICE_BUSY, functions=frozenset({6})), b"\1" + REPLY),
+        (Fault(split_byte_count=1), b"\1" + REPLY),
         (Fault(bytes_per_s=1e5), b"\1" + REPLY),
     ],
 )
