@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import cast
 
 import numpy as np
+import repository_root  # noqa: F401
 
 from tests.contracts.device_rig import build
 from tests.reference.test_storage import (

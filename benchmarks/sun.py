@@ -26,9 +26,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pvlib
+from measured_data import measured
 from scipy.optimize import minimize
 
-from benchmarks.measured_data import measured
 from twin.devices.pv import Pv
 from twin.noise import seconds_of
 from twin.numeric import FloatArray

@@ -24,6 +24,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
+import repository_root  # noqa: F401
 from environments import CACHE, NotToBeHadError, environment, last_words
 from measured_data import measured
 

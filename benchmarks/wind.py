@@ -27,9 +27,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
+from measured_data import measured
 from scipy.optimize import minimize
 
-from benchmarks.measured_data import measured
 from twin.devices.power_curve import PowerCurve, normal_wind_m_s
 from twin.devices.wind import Wind, air_density_kg_m3
 from twin.noise import seconds_of
