@@ -17,17 +17,17 @@ def interruption() -> Iterator[Callable[[], bool]]:
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False
         return
-    asked = threading.Event()
+    asked: list[int] = []  # no Event: a second signal that comes while the first is answered would wait for its lock
     before = {int(number): signal.getsignal(number) for number in SIGNALS}
 
     def answer(number: int, _frame: FrameType | None) -> None:
-        asked.set()
+        asked.append(number)
         signal.signal(number, before[number])
 
     for each in SIGNALS:
         signal.signal(each, answer)
     try:
-        yield asked.is_set
+        yield lambda: bool(asked)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
