@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar, runtime_checkable
 
+from twin.attribute_docs import describe
 from twin.flexibility import Flexibility
 from twin.noise import Seed
 from twin.numeric import FloatArray, Num
@@ -28,7 +29,7 @@ Drive = Mapping[str, FloatArray]
 """Named series that act on a device from outside, one value for each interval of a time grid. Time is the last axis;
 what differs between several seeds has them as its first."""
 
-STRICT = {"extra": "forbid", "use_attribute_docstrings": True, "allow_inf_nan": False}
+STRICT = {"extra": "forbid", "allow_inf_nan": False, "json_schema_extra": describe}
 """Reading of a person's file: no unknown keys, no nan or inf; docstrings become the schema's descriptions."""
 
 
