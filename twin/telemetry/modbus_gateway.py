@@ -124,7 +124,8 @@ class Gateway:
         if not look:
             self._interrupt_look()
         async with self._lock:
-            await asyncio.sleep(max(self._free_at_s - stopwatch_s(), 0.0))
+            if (rest_s := self._free_at_s - stopwatch_s()) > 0:
+                await asyncio.sleep(rest_s)
             reply = await self._ask(call, timeout_s if look else self._patience_s(timeout_s), look)
             self._free_at_s = stopwatch_s() + pause_s
         if isinstance(reply, ExceptionResponse):
