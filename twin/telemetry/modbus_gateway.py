@@ -204,9 +204,13 @@ class Gateway:
             raise SilentError(await why_not(self.endpoint, timeout_s))
 
     def _disconnect(self) -> None:
-        if self._client is not None:
-            self._client.close()
-        self._client = None
+        client, self._client = self._client, None
+        if client is not None:
+            transport = client.ctx.transport
+            client.close()
+            if isinstance(transport, asyncio.WriteTransport):
+                # TLS would otherwise wait for the other side to say goodbye, which may be gone.
+                transport.abort()
 
     def _on_packet(self, sending: bool, data: bytes) -> bytes:
         # Frames of TCP name their unit in the seventh byte, those of a serial line in the first.
