@@ -114,7 +114,7 @@ def commands(cycle: Cycle) -> dict[str, float]:
 
 
 def test_one_garbled_value_of_the_grid_meter_moves_no_command(tmp_path: Path) -> None:
-    """5 MW where the contract ends at 3.9: were it believed, the battery would discharge and the halls be capped."""
+    """5 MW where the contract ends at 3.9: were it believed, the battery would go from 1.3 to its whole 2.5 MW."""
     with campus(on_free_ports("campus.yaml", tmp_path)) as (plant, proxy, io):
         plant.until(lambda cycle: cycle.rung is Rung.FULL, "a quiet start")
         quiet = [plant.cycle() for _ in range(15)]

@@ -46,7 +46,7 @@ class LivePlant:
         mqtt = {name: link for name, link in links.items() if isinstance(link, MqttLink)}
         # What can refuse a wrong file comes first: nothing runs yet that would have to be ended.
         self._mqtt = MqttDevices(broker, mqtt, site_path) if broker is not None and mqtt else None
-        self._modbus = ModbusDevices(modbus, site_path)
+        self._modbus = ModbusDevices(modbus, site_path, self._max_age_s)
         self._ranges = {
             device: {name: (f"{device}.{name}", point.min, point.max) for name, point in unit.registers.points.items()}
             for device, unit in self._modbus.units.items()
@@ -54,6 +54,9 @@ class LivePlant:
         """Device → point → its full name, and the range in which it is plausible."""
         if self._mqtt is not None:
             self._mqtt.start()
+
+    def _max_age_s(self, device: str) -> float:
+        return self._telemetry.max_age_by_device_s.get(device, self._telemetry.max_age_s)
 
     def connect_or_raise(self, timeout_s: float) -> None:
         """Wait until everything answers. Raises `LinkError` with each link that does not, and what to do."""
@@ -100,7 +103,7 @@ class LivePlant:
         if self._await_state_s > 0:
             mqtt.await_states(now, self._await_state_s)
         for device, link in mqtt.links.items():
-            max_age_s = self._telemetry.max_age_by_device_s.get(device, self._telemetry.max_age_s)
+            max_age_s = self._max_age_s(device)
             self._take_state(mqtt, device, now, max_age_s)
             silence = mqtt.silence(device) or mqtt.quiet(device, now, max_age_s)
             if silence is not None:
