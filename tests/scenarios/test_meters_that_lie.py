@@ -70,8 +70,7 @@ def test_a_frozen_meter_with_fresh_stamps_is_bad_within_ten_cycles_of_a_movement
         return {device: {"p_kw": power_kw + noise.gauss(0, 2.0), "v_pu": 1.0} for device, power_kw in powers.items()}
 
     with proxied(links, name) as (asked, proxy, io), serving(site_of(links, devices)) as server:
-        site = replace(site_of(asked, devices), grid="grid")  # type: ignore[type-var]
-        with controlling(site) as plant:
+        with controlling(site_of(asked, devices, grid="grid")) as plant:
             server.show(snapshot(**shown(0)))
             read_until(plant, lambda image: not image.lost)
             bad_after = None

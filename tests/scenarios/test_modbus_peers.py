@@ -109,9 +109,7 @@ def null_modem() -> Iterator[tuple[str, str]]:
         tty.setraw(near)
     (one, _), (other, _) = pairs
     for source, sink in ((one, other), (other, one)):
-        io.loop.call_soon_threadsafe(
-            io.loop.add_reader, source, lambda source=source, sink=sink: os.write(sink, os.read(source, 4096))
-        )
+        io.loop.call_soon_threadsafe(io.loop.add_reader, source, _pass_on, source, sink)
     try:
         yield os.ttyname(pairs[0][1]), os.ttyname(pairs[1][1])
     finally:
@@ -121,6 +119,10 @@ def null_modem() -> Iterator[tuple[str, str]]:
         for pair in pairs:
             os.close(pair[0])
             os.close(pair[1])
+
+
+def _pass_on(source: int, sink: int) -> None:
+    os.write(sink, os.read(source, 4096))
 
 
 def read_and_steered(link: Link, process: subprocess.Popen[str]) -> None:

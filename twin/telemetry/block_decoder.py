@@ -18,6 +18,9 @@ from twin.telemetry.map_schema import Field, Point, Register
 from twin.telemetry.map_types import FLOATS, LAYOUTS, WORDS
 from twin.telemetry.register_map import Block
 
+Places = tuple[int, ...]
+"""Of words in a block."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Column:
@@ -34,7 +37,7 @@ class BlockDecoder:
     """The plain numbers of a block."""
 
     layout: struct.Struct
-    turned: tuple[int, ...] | None
+    turned: Places | None
     """The order of words in which the high one comes first; None where they come so."""
     columns: tuple[_Column, ...]
 
