@@ -10,7 +10,7 @@ from pathlib import Path
 
 from twin.clock import Clock, SteppedClock, stopwatch_s
 from twin.errors import LinkError
-from twin.points import Command, Reading, Receipt, Snapshot
+from twin.points import Command, Reading, Receipt, Snapshot, good_readings
 from twin.site import Site
 from twin.telemetry.config import MqttLink, Telemetry
 from twin.telemetry.modbus import Unit, Value
@@ -46,9 +46,17 @@ class LivePlant:
         mqtt = {name: link for name, link in links.items() if isinstance(link, MqttLink)}
         # What can refuse a wrong file comes first: nothing runs yet that would have to be ended.
         self._mqtt = MqttDevices(broker, mqtt, site_path) if broker is not None and mqtt else None
-        self._modbus = ModbusDevices(modbus, site_path)
+        self._modbus = ModbusDevices(modbus, site_path, self._max_age_s)
+        self._ranges = {
+            device: {name: (f"{device}.{name}", point.min, point.max) for name, point in unit.registers.points.items()}
+            for device, unit in self._modbus.units.items()
+        }
+        """Device → point → its full name, and the range in which it is plausible."""
         if self._mqtt is not None:
             self._mqtt.start()
+
+    def _max_age_s(self, device: str) -> float:
+        return self._telemetry.max_age_by_device_s.get(device, self._telemetry.max_age_s)
 
     def connect_or_raise(self, timeout_s: float) -> None:
         """Wait until everything answers. Raises `LinkError` with each link that does not, and what to do."""
@@ -80,18 +88,22 @@ class LivePlant:
         return Snapshot(now=now, readings=self._last | self._balance.judged(self._last, now), lost=lost)
 
     def _take_answer(self, unit: Unit, answer: Mapping[str, Value], now: datetime) -> None:
+        sound: dict[str, float] = {}
         for name, value in answer.items():
+            point, low, high = self._ranges[unit.device][name]
             if isinstance(value, str):
                 self._mark(unit.device, (name,), value)
+            elif low <= value <= high:
+                sound[point] = value
             else:
-                register = unit.registers.points[name]
-                self._last[f"{unit.device}.{name}"] = judged(value, now, low=register.min, high=register.max)
+                self._last[point] = judged(value, now, low=low, high=high)
+        self._last |= good_readings(sound, now)
 
     def _take_messages(self, mqtt: MqttDevices, now: datetime, lost: dict[str, str]) -> None:
         if self._await_state_s > 0:
             mqtt.await_states(now, self._await_state_s)
         for device, link in mqtt.links.items():
-            max_age_s = self._telemetry.max_age_by_device_s.get(device, self._telemetry.max_age_s)
+            max_age_s = self._max_age_s(device)
             self._take_state(mqtt, device, now, max_age_s)
             silence = mqtt.silence(device) or mqtt.quiet(device, now, max_age_s)
             if silence is not None:
