@@ -25,7 +25,7 @@ def after(measured: list[float], expected: list[float]) -> list[bool]:
     seed=st.integers(0, 10_000),
     before=st.integers(1, 40),
     offset=st.floats(-500, 500),
-    movement_sigmas=st.floats(9, 500),
+    movement_sigmas=st.floats(14, 500),
     sign=st.sampled_from((-1, 1)),
 )
 def test_it_is_found_within_three_to_ten_readings_of_the_movement(
