@@ -67,7 +67,8 @@ async def units_are_found(units: Mapping[int, SunSpecDevice]) -> None:
         assert (inverter.problems, meter.address) == ((), 0)
         assert found[3] == "the device behind the gateway does not answer"
         contents = await run_async(read_all(meter), answer_of(gateway, 2))
-        says = told(item for items in contents.values() for item in items if isinstance(item, Contents))
+        held = [item for items in contents.values() for item in items if isinstance(item, Contents)]
+        says = told(held, meter_import="positive")
         assert says.values["p_kw"] == 2.5
 
 

@@ -11,8 +11,9 @@ What the models mean, as far as their definitions leave it open:
   else the function is disabled.
 - 123 (immediate controls): `WMaxLimPct` is of the maximum power; on expiry the limit ends.
 - 124 (basic storage controls): `InWRte` and `OutWRte` bound charging and discharging, in percent of `WChaMax`,
-  each in force with its bit of `StorCtl_Mod`. One of them negative forces the other direction, so that a power
-  is fixed by both, one the negative of the other (so Fronius and those who steer it, see evcc pull request 18386).
+  each in force with its bit of `StorCtl_Mod`. A negative bound forces the other direction (a user of a Fronius Symo
+  Hybrid charges from the grid with `OutWRte` -100 and both bits, see evcc pull request 18386), so that a power is
+  fixed by both, one the negative of the other. Not every device takes that: reading back tells.
 - 802 (battery): the controller's heartbeat `CtrlHb` is incremented each second; it follows a setpoint that was
   read back as sent, never a timer of ours.
 """

@@ -5,17 +5,18 @@ The house counts power positive INTO the device. SunSpec devices do not agree wi
 - Inverters (101 to 103) and everything of 701 to 714 count generation as positive, by the definition of 701:
   "Active power is positive for DER generation and negative for absorption"; reactive power likewise, injected
   positive (701: TotVarhInj is quadrants 1 and 2).
-- Meters (201 to 204, 213): the definitions state no sign of `W`. Import is positive in most; in the meters of
-  SolarEdge export is (OpenEMS inverts exactly those, its generic meter takes the number as it is; evcc scales
-  them by -1). So the sign of a meter is stated by whoever connects it.
-- Battery banks (802): the definition states no sign of `W`; evcc, which counts discharging as positive, takes it as
-  it is. It is power on the DC side.
+- Meters (201 to 204, 213): the definitions state no sign of `W`, and there is none to rely on: evcc turns the meters
+  of SolarEdge, OpenEMS took the number as it is at first and turns it since, and has a switch for one maker. So
+  whoever connects a meter states it; where nobody did, its powers are absent. Its counters carry their direction in
+  their names.
+- Battery banks (802): the definition states no sign of `W`; evcc (its template for 802), which counts
+  discharging as positive, takes it as it is. It is power on the DC side.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from twin.telemetry.modbus import RefusedError, Value
@@ -119,10 +120,10 @@ ROLES: Mapping[ModelId, tuple[Role, ...]] = {
 """In order of preference: where several models of a device have a point of one name, the first with a value counts."""
 
 
-def told(contents: Iterable[Contents], *, meter_import: Sign = "positive", nominal_v: float | None = None) -> Told:
+def told(contents: Iterable[Contents], *, meter_import: Sign | None = None, nominal_v: float | None = None) -> Told:
     """What the models of one device say to the twin.
 
-    `meter_import` is the sign that a meter gives to power flowing into the site; its counters keep their names.
+    `meter_import` is the sign that a meter gives to power flowing into the site; without it its powers are absent.
     With the nominal voltage of its bus, line to line, the voltage is told per unit too.
     """
     held: dict[ModelId, Contents] = {}
@@ -131,19 +132,18 @@ def told(contents: Iterable[Contents], *, meter_import: Sign = "positive", nomin
     values: dict[str, float] = {}
     absent: dict[str, str] = {}
     for model_id in (model_id for model_id in ROLES if model_id in held):
-        for role in roles_of(model_id, meter_import=meter_import):
-            number = held[model_id].number(role.path)
-            if number is None:
-                reason = held[model_id].absent.get(role.path, "the model does not have it")
-                absent.setdefault(role.name, f"model {model_id} {role.path}: {reason}")
+        for role in ROLES[model_id]:
+            value = _told(held[model_id], role, meter_import)
+            if isinstance(value, str):
+                absent.setdefault(role.name, f"model {model_id} {role.path}: {value}")
             else:
-                values.setdefault(role.name, number * role.factor)
+                values.setdefault(role.name, value)
     if nominal_v is not None and "line_v" in values:
         values["v_pu"] = values["line_v"] / nominal_v
     return Told(values=values, absent={name: why for name, why in absent.items() if name not in values})
 
 
-def poll(found: Found, *, meter_import: Sign = "positive", nominal_v: float | None = None) -> Steps[dict[str, Value]]:
+def poll(found: Found, *, meter_import: Sign | None = None, nominal_v: float | None = None) -> Steps[dict[str, Value]]:
     """What a device tells the twin now: per name a number, or in words why there is none.
 
     Reads the models that tell the twin something, and of each id the first.
@@ -161,9 +161,11 @@ def poll(found: Found, *, meter_import: Sign = "positive", nominal_v: float | No
     return {**values, **says.absent, **says.values}
 
 
-def roles_of(model_id: ModelId, *, meter_import: Sign = "positive") -> tuple[Role, ...]:
-    """The roles of a model's points, empty for one that tells the twin nothing."""
-    roles = ROLES.get(model_id, ())
-    if model_id not in METERS or meter_import == "positive":
-        return roles
-    return tuple(replace(role, factor=-role.factor) if role.name in SIGNED_POWERS else role for role in roles)
+def _told(contents: Contents, role: Role, meter_import: Sign | None) -> Value:
+    turns = contents.model.id in METERS and role.name in SIGNED_POWERS
+    if turns and meter_import is None:
+        return "whether import is positive or negative in this meter is not stated"
+    number = contents.number(role.path)
+    if number is None:
+        return contents.absent.get(role.path, "the model does not have it")
+    return number * role.factor * (-1.0 if turns and meter_import == "negative" else 1.0)

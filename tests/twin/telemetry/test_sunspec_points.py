@@ -15,7 +15,7 @@ from twin.units import has_unit
 
 
 def told_by(
-    models: Mapping[int, Mapping[str, Scalar]], meter_import: Sign = "positive", nominal_v: float | None = None
+    models: Mapping[int, Mapping[str, Scalar]], meter_import: Sign | None = None, nominal_v: float | None = None
 ) -> Told:
     contents = contents_of(device_of(models).answer)
     return told(contents.values(), meter_import=meter_import, nominal_v=nominal_v)
@@ -41,10 +41,13 @@ def test_an_inverter_that_generates_takes_negative_power(model_id: int) -> None:
 def test_a_meter_keeps_its_sign_or_turns_it_as_it_was_connected(model_id: int) -> None:
     scales = {} if model_id == 213 else {"W_SF": 0, "VAR_SF": 0, "TotWh_SF": 0, "Hz_SF": -2}
     shown = {"W": 2500, "VAR": -500, "TotWhImp": 7000, "TotWhExp": 1000, "Hz": 50.0, **scales}
-    taken = told_by({model_id: shown}).values
+    taken = told_by({model_id: shown}, "positive").values
     assert taken == {"p_kw": 2.5, "q_kvar": -0.5, "import_kwh": 7.0, "export_kwh": 1.0, "frequency_hz": 50.0}
     turned = told_by({model_id: shown}, "negative").values
     assert turned == {**taken, "p_kw": -2.5, "q_kvar": 0.5}
+    unstated = told_by({model_id: shown})
+    assert unstated.values == {name: value for name, value in taken.items() if name not in ("p_kw", "q_kvar")}
+    assert unstated.absent["p_kw"].endswith("whether import is positive or negative in this meter is not stated")
 
 
 def test_a_battery_inverter_says_its_power_from_701_and_its_charge_from_713() -> None:
