@@ -18,12 +18,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from benchmarks.evcc_arithmetic import Memory, evcc_value
 from benchmarks.evcc_registers import MissingError, number, writes
 from benchmarks.evcc_registers import field as register_field
 from benchmarks.evcc_templates import MARK_W, rendered, templates, usages
 from twin.errors import InputError
 from twin.telemetry.map_draft import flow, scalar
-from twin.telemetry.register_map import read_map
+from twin.telemetry.map_formula import value_of
+from twin.telemetry.register_map import RegisterMap, read_map
 
 Data = Mapping[str, Any]
 SINGLE = {"power": ("p_kw", "W"), "soc": ("soc", "%")}
@@ -94,8 +96,9 @@ def _translate(name: str, usage: str, config: Data, tally: Tally) -> None:
     tally.read["said"] += sum(1 for _ in _points(usage, config))
     known = {*SINGLE, "energy", "returnenergy", *PHASED, *STEERING, *OF_THE_TWIN, *VERIFIED}
     tally.missing += [f"the key {key}" for key in config if key not in known]
+    sources = {point: source for point, _, source in _points(usage, config)}
     steering = _steering(config, tally)
-    problems = _problems(name, usage, points, steering, tally) if points else []
+    problems = _problems(name, usage, points, steering, sources, tally) if points else []
     tally.read["expressed"] += 0 if problems else len(points)
     tally.missing += problems
 
@@ -203,7 +206,7 @@ def _limited(limit: Data) -> dict[str, Any]:
     return register_field(limit["out"][0]["config"]) | {"unit": "W"}
 
 
-def _problems(name: str, usage: str, points: Data, steering: Data | None, tally: Tally) -> list[str]:
+def _problems(name: str, usage: str, points: Data, steering: Data | None, sources: Data, tally: Tally) -> list[str]:
     """What `gridhelm map check` says of the map."""
     lines = [f"title: {scalar(f'{name}, as {usage}')}", "address_base: 0", "points:"]
     lines += [f"  {point}: {flow(keys)}" for point, keys in points.items()]
@@ -213,10 +216,29 @@ def _problems(name: str, usage: str, points: Data, steering: Data | None, tally:
         path = Path(folder) / "map.yaml"
         path.write_text(text, encoding="utf-8")
         try:
-            read_map(path)
+            registers = read_map(path)
         except InputError as error:
             return [f"map check: {problem.path}: {problem.found}" for problem in error.problems]
+    tally.read["alike"] += sum(_is_alike(usage, point, registers, sources[point]) for point in points)
     return []
+
+
+def _is_alike(usage: str, point: str, registers: RegisterMap, source: Data) -> bool:
+    """Whether the map reads the number that evcc reads, of a device with arbitrary content."""
+    memory = Memory(seed=len(point))
+    theirs = evcc_value(source, memory)
+    ours = value_of(
+        registers.points[point],
+        lambda item: memory.read(item.unit_id, item.table, item.address, item.word_count),
+    )
+    if point == "p_kw" or point.endswith(("_kw", "_a")):
+        theirs = -theirs if INTO_DEVICE.get(usage) == "negative" and _has_sign(registers, point) else theirs
+    in_our_unit = theirs * {"p_kw": 1e-3, "soc": 1e-2}.get(point, 1e-3 if point.endswith("_kw") else 1.0)
+    return ours is not None and abs(ours - in_our_unit) <= 1e-9 * max(abs(in_our_unit), 1.0)
+
+
+def _has_sign(registers: RegisterMap, point: str) -> bool:
+    return registers.points[point].into_device is not None
 
 
 def _report(tallies: Mapping[str, Tally]) -> None:
@@ -228,6 +250,7 @@ def _report(tallies: Mapping[str, Tally]) -> None:
     print(f"  all that is read is expressed: {len(read)}")
     print(f"  and all that is written too:   {len(whole)}")
     print(f"numbers read: {total['said']}, in maps that pass the check: {total['expressed']}")
+    print(f"  of which the map reads what evcc's own arithmetic reads, of arbitrary content: {total['alike']}")
     print(f"things steered: {steered['said']}, expressed: {steered['expressed']}")
     for title, key in (("missing in reading", "missing"), ("missing in writing", "steering_missing")):
         reasons: dict[str, set[str]] = defaultdict(set)

@@ -55,6 +55,7 @@ def _without(parsed: RegisterMap, broken: Collection[Keys]) -> RegisterMap:
         parsed,
         points={name: point for name, point in parsed.points.items() if not _is_broken(name, point, broken)},
         details={name: item for name, item in parsed.details.items() if ("details", name) not in broken},
+        texts={},
         setpoint=None if any(keys[0] == "setpoint" for keys in broken) else parsed.setpoint,
     )
 
@@ -83,11 +84,11 @@ def _check_names(parsed: RegisterMap, document: Document) -> Iterator[Problem]:
             expected = f"a point that the twin knows{near or ', such as p_kw, soc or import_kwh'}"
             if has_unit(name) and not near:
                 expected += "; what only people want to see stands under details"
-            yield document.problem(("points", name), found=name, expected=expected)
+            yield document.problem(("points", name), found=name or "nothing", expected=expected)
     for name, item in parsed.details.items():
-        if item.type != "string" and not has_unit(name):
+        if not has_unit(name):
             expected = "a name that ends in its unit, such as inverter_c or alarm_count"
-            yield document.problem(("details", name), found=name, expected=expected)
+            yield document.problem(("details", name), found=name or "nothing", expected=expected)
         if name in parsed.points:
             yield document.problem(("details", name), found=f"{name}, which points has already", expected="one of them")
 
@@ -130,8 +131,11 @@ def _check_type(entry: Entry, document: Document) -> Iterator[Problem]:
     yield from _check_length(item, keys, document)
     if item.type in (*BYTES, "string") and item.scale_factor is not None:
         yield document.problem((*keys, "scale_factor"), found=f"one for {item.type}", expected="none")
-    if item.type == "string" and entry.keys[0] != "details":
-        yield document.problem((*keys, "type"), found="string", expected="a number; texts stand under details")
+    if (item.type == "string") is not (entry.kind == "text"):
+        expected = (
+            "string: numbers stand under details" if entry.kind == "text" else "a number; texts stand under texts"
+        )
+        yield document.problem((*keys, "type"), found=item.type, expected=expected)
 
 
 def _check_length(item: Field, keys: Keys, document: Document) -> Iterator[Problem]:
@@ -186,7 +190,7 @@ def _check_point(keys: Keys, name: str, point: Point, parsed: RegisterMap, docum
     if point.group is not None and point.group not in parsed.groups:
         known = ", ".join(parsed.groups) or "nothing yet"
         expected = f"one of groups, which has {known}{did_you_mean(point.group, parsed.groups)}"
-        yield document.problem((*keys, "group"), found=point.group, expected=expected)
+        yield document.problem((*keys, "group"), found=point.group or "nothing", expected=expected)
     everyone = [*parsed.points.values(), *parsed.details.values()]
     if point is everyone[0] and all(other.group is not None for other in everyone):
         expected = "at least one point without group, by which the device is heard in every cycle"

@@ -36,7 +36,7 @@ def _check_common(steering: Steering, document: Document) -> Iterator[Problem]:
     if steering.name not in setpoints():
         hint = did_you_mean(steering.name, setpoints())
         expected = f"one of {', '.join(sorted(setpoints()))}{hint}"
-        yield document.problem((*AT, "name"), found=steering.name, expected=expected)
+        yield document.problem((*AT, "name"), found=steering.name or "nothing", expected=expected)
     if not steering.min < steering.max:
         found = f"min {steering.min:g}, max {steering.max:g}"
         yield document.problem((*AT, "min"), found=found, expected="min below max")
@@ -96,6 +96,8 @@ def _check_modes(written: Modes, document: Document) -> Iterator[Problem]:
 
 def _check_sign(keys: Keys, name: str, item: Field, document: Document) -> Iterator[Problem]:
     asked = "into_device: positive or negative, the sign the device gives to power flowing into it"
+    if name not in setpoints():
+        return  # Its name decides whether it has a sign.
     if name in SIGNED and item.into_device not in ("positive", "negative"):
         found = f"{name} without its sign" if item.into_device is None else f"the sign of {name} undecided"
         yield document.problem(keys, found=found, expected=asked)

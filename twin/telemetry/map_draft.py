@@ -75,6 +75,7 @@ class Draft:
     """For people: unit id, host, what a number meant in the other tool."""
     points: Mapping[str, Keys] = field(default_factory=dict)
     details: Mapping[str, Keys] = field(default_factory=dict)
+    texts: Mapping[str, Keys] = field(default_factory=dict)
     groups: Mapping[str, Keys] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
     """What the other file has and the draft has not, each with the reason."""
@@ -104,11 +105,14 @@ def draft(
     """Sort what was found into points of the twin and details for people."""
     points: dict[str, Keys] = {}
     details: dict[str, Keys] = {}
+    texts: dict[str, Keys] = {}
     missing = list(left_out)
     for item in found:
         symbol = symbol_of(item.unit)
         role = _role(item, symbol)
-        if role is not None and role not in points and item.keys["type"] != "string":
+        if item.keys["type"] == "string":
+            texts[slug(item.name)] = {key: value for key, value in item.keys.items() if value is not None}
+        elif role is not None and role not in points:
             points[role] = _finished(role, symbol, item)
         else:
             name = _unique(_detail_name(item, symbol), {*points, *details})
@@ -122,6 +126,7 @@ def draft(
         remarks=tuple(remarks),
         points=points,
         details=details,
+        texts=texts,
         groups=groups or {},
         left_out=tuple(missing),
     )
@@ -188,8 +193,6 @@ def slug(name: str) -> str:
 
 def _detail_name(item: Found, symbol: str | None) -> str:
     name = slug(item.name)
-    if item.keys["type"] == "string":
-        return name
     suffix = "count" if symbol is None else SYMBOLS[symbol].suffix
     if symbol is None and has_unit(name):
         return name
@@ -206,8 +209,6 @@ def _unique(name: str, taken: set[str]) -> str:
 
 def _finished(name: str, symbol: str | None, item: Found) -> Keys:
     keys = {key: value for key, value in item.keys.items() if value is not None}
-    if item.keys["type"] == "string":
-        return keys | {"min": 0, "max": 1}
     if symbol is not None and conversion(symbol, suffix_of(name)) is not None:
         keys["unit"] = symbol
     elif symbol is None and suffix_of(name) != BARE_NUMBER:
@@ -260,7 +261,12 @@ def _lines(item: Draft) -> Iterator[str]:
     yield from (f"# left out: {reason}" for reason in item.left_out)
     yield f"title: {scalar(item.title)}"
     yield "address_base: 0"
-    for section, entries in (("points", item.points), ("details", item.details), ("groups", item.groups)):
+    for section, entries in (
+        ("points", item.points),
+        ("details", item.details),
+        ("texts", item.texts),
+        ("groups", item.groups),
+    ):
         if entries:
             yield f"{section}:"
             yield from (f"  {scalar(name)}: {flow(keys)}" for name, keys in entries.items())

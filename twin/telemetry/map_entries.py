@@ -17,7 +17,7 @@ class Entry:
 
     keys: Keys
     kind: str
-    """`point`, `operand`, `factor` (a scale factor), `setpoint`, `read_back`, `timer` or `write`."""
+    """`point`, `operand`, `factor` (a scale factor), `setpoint`, `read_back`, `timer`, `write` or `text`."""
     field: Field
     name: str | None = None
     """The point or setpoint whose unit it has; None for what has its own."""
@@ -28,6 +28,8 @@ def entries(parsed: RegisterMap) -> Iterator[Entry]:
     for section, points in (("points", parsed.points), ("details", parsed.details)):
         for name, point in points.items():
             yield from _of_point((section, name), name, point)
+    for name, item in parsed.texts.items():
+        yield Entry(keys=("texts", name), kind="text", field=item)
     if parsed.setpoint is not None:
         yield from _of_steering(parsed.setpoint)
 

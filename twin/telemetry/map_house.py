@@ -33,8 +33,9 @@ def in_house_form(written: RegisterMap) -> RegisterMap:
         written,
         address_base=0,
         points={name: _point(name, point, base) for name, point in written.points.items()}
-        | {name: _field(item, base, name) for name, item in written.details.items() if item.type != "string"},
-        details={name: _field(item, base, name) for name, item in written.details.items() if item.type == "string"},
+        | {name: _field(item, base, name) for name, item in written.details.items()},
+        details={},
+        texts={name: _field(item, base, None) for name, item in written.texts.items()},
         setpoint=None if written.setpoint is None else _steering(written.setpoint, base),
     )
 

@@ -301,8 +301,9 @@ class RegisterMap:
     points: Mapping[str, Point]
     """What the twin knows of such a device, by the names that the twin has for it."""
     details: Mapping[str, Register] = field(default_factory=dict)
-    """What else the device shows, under names that end in a unit; recorded, and not used by the twin. Texts are
-    kept with the map, for people."""
+    """What else the device shows, under names that end in a unit; recorded, and not used by the twin."""
+    texts: Mapping[str, Field] = field(default_factory=dict)
+    """Serial number, firmware and the like; kept with the map, and not read in the cycle."""
     setpoint: Steering | None = None
     groups: Mapping[str, Group] = field(default_factory=dict)
     """Polling groups: name → how often."""

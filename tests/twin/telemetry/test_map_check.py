@@ -78,7 +78,7 @@ READING = [
     (point("running", type="uint16", bit=3, max=1), "found a bit of uint16"),
     (point("running", table="coil", max=1), "found uint16 in table coil"),
     (point("running", type="bitfield", bits="[4, 16]"), "found bits 4 to 16 of bitfield"),
-    (point("soc", type="string", length=4), "texts stand under details"),
+    (point("soc", type="string", length=4), "texts stand under texts"),
     (point("soc", sentinel="0x10000"), "found 0x10000, expected at most 4 hexadecimal digits"),
     # Numbers.
     (point("soc", scale=0), "found 0, expected a number other than 0"),
@@ -103,6 +103,7 @@ READING = [
         "found a sign of an operand",
     ),
     ("details:\n" + point("speed"), "details.speed: found speed, expected a name that ends in its unit"),
+    ("texts: {serial: {table: input, address: 5, type: uint16}}\n", "found uint16, expected string"),
     ("details:\n" + point("p_kw"), "found p_kw, which points has already"),
 ]
 
@@ -163,7 +164,7 @@ SOUND = [
     P_KW + point("running", type="bit", bit=1, max=1) + "details:\n" + point("alarm_count", type="bit", bit=2),
     point("l1_v", address=1) + "  s_kva: {product: [{table: input, address: 1, type: uint16}, "
     "{table: input, address: 2, type: uint16}], unit: VA, min: 0, max: 9}\n",
-    P_KW + "details: {serial: {table: input, address: 50, type: string, length: 8, min: 0, max: 1}}\n",
+    P_KW + "texts: {serial: {table: input, address: 50, type: string, length: 8}}\n",
 ]
 
 

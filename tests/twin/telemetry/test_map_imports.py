@@ -148,7 +148,7 @@ def test_telegraf(tmp_path: Path) -> None:
     assert value(registers, "temperature_count", 0xFB12) == -5.0, "its DCBA has the low byte first"
     assert value(registers, "alarm_count", 0x80) == 1.0
     assert registers.points["breaker_count"].place == "coil 4"  # type: ignore[union-attr]
-    assert decode_text(registers.details["firmware"], (0x7631, 0x2E32, 0)) == "v1.2"
+    assert decode_text(registers.texts["firmware"], (0x7631, 0x2E32, 0)) == "v1.2"
 
 
 def test_home_assistant(tmp_path: Path) -> None:
@@ -171,7 +171,7 @@ def test_home_assistant(tmp_path: Path) -> None:
         "input 24..25",
     ]
     assert registers.points["breaker_count"].place == "discrete input 7"  # type: ignore[union-attr]
-    assert registers.details["serial"].length == 6
+    assert registers.texts["serial"].length == 6
 
 
 def test_modpoll(tmp_path: Path) -> None:
@@ -180,7 +180,7 @@ def test_modpoll(tmp_path: Path) -> None:
     registers = decided(path)
     assert value(registers, "p_kw", *struct.unpack(">2H", struct.pack(">f", -1500.0))) == -1.5
     assert value(registers, "total_energy_active_kwh", 100, 0) == 1.0
-    assert registers.details["label"].length == 3
+    assert registers.texts["label"].length == 3
     coils = [name for name in registers.points if name.startswith("relay")]
     assert [registers.points[name].place for name in (coils[0], coils[-1])] == ["coil 24", "coil 31"]  # type: ignore[union-attr]
 

@@ -48,7 +48,7 @@ details:
   breaker_count: {table: coil, address: 3, type: bit, min: 0, max: 1}
   alarm_count: {table: input, address: 40, type: bit, bit: 5, min: 0, max: 1}
   warning_count: {table: input, address: 40, type: bit, bit: 6, min: 0, max: 1}
-  serial: {table: holding, address: 100, type: string, length: 8, min: 0, max: 1}
+texts: {serial: {table: holding, address: 100, type: string, length: 8}}
 """
 
 
