@@ -19,8 +19,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from twin.telemetry.map_roles import SIGNED
 from twin.telemetry.modbus import RefusedError, Value
-from twin.telemetry.register_map import SIGNED_POWERS
 from twin.telemetry.sunspec_codec import Contents
 from twin.telemetry.sunspec_discovery import Found, read_model
 from twin.telemetry.sunspec_exchange import Steps
@@ -162,7 +162,7 @@ def poll(found: Found, *, meter_import: Sign | None = None, nominal_v: float | N
 
 
 def _told(contents: Contents, role: Role, meter_import: Sign | None) -> Value:
-    turns = contents.model.id in METERS and role.name in SIGNED_POWERS
+    turns = contents.model.id in METERS and role.name in SIGNED
     if turns and meter_import is None:
         return "whether import is positive or negative in this meter is not stated"
     number = contents.number(role.path)
