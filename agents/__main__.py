@@ -1,4 +1,4 @@
-"""The command line: `gridhelm demo | run | emulate | simulate | size | check | schema | map`.
+"""The command line: `gridhelm demo | run | emulate | simulate | size | check | schema | map | probe`.
 
 Exit codes: 0 done, 1 the site or the run has a fault that is reported, 2 wrong input, or a link or
 history file that cannot be had (nothing was started), 130 interrupted.
@@ -18,11 +18,13 @@ from rich.console import Console
 from rich.markup import escape
 
 from agents.map_command import map_app
+from agents.probe_command import probe
 from agents.terminal import hidden_progress, live_screen, report, served_devices
 from twin.errors import GridhelmError, InputError, LinkError, Problem, RecordError
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 app.add_typer(map_app, name="map")
+app.command()(probe)
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
 CAMPUS = Path("site_configs/campus.yaml")

@@ -10,10 +10,11 @@ from pymodbus.server import ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
 from twin.points import Snapshot
-from twin.telemetry.modbus_server import READ_HOLDING, WRITE_ONE, WRITE_SEVERAL, ServedGateway, ServedUnit
+from twin.telemetry.modbus_server import READ_HOLDING, ServedGateway, ServedUnit
 from twin.telemetry.sunspec_device import SunSpecDevice, WriteRefusedError
 from twin.telemetry.sunspec_exchange import Write
 
+WRITE_ONE, WRITE_SEVERAL = 6, 16
 
 class ServedSunSpec:
     """One simulated device behind a Modbus unit id. Its registers are holding registers, and nothing else."""
