@@ -14,7 +14,7 @@ from twin.devices.base import Account, Device
 from twin.errors import Problem
 from twin.network.build import buses_not_supplied
 from twin.network.checks import network_problems, one_of
-from twin.telemetry.config import ModbusLink, MqttLink, Telemetry
+from twin.telemetry.config import ModbusLink, ModbusSerialLink, ModbusTlsLink, MqttLink, Telemetry
 from twin.yaml_file import Document, Key
 
 if TYPE_CHECKING:
@@ -182,12 +182,18 @@ def _telemetry(site: Site, document: Document) -> Iterator[Problem]:
 
 
 def _links(telemetry: Telemetry, document: Document) -> Iterator[Problem]:
-    modbus = {name: link for name, link in telemetry.links.items() if isinstance(link, ModbusLink)}
+    modbus = {name: link for name, link in telemetry.links.items() if isinstance(link, ModbusLink | ModbusTlsLink)}
+    serial = {name: link for name, link in telemetry.links.items() if isinstance(link, ModbusSerialLink)}
     mqtt = {name: link for name, link in telemetry.links.items() if isinstance(link, MqttLink)}
     yield from _distinct({name: link.device for name, link in telemetry.links.items()}, "device", document)
     yield from _distinct(
         {name: f"{link.host}:{link.port} unit_id {link.unit_id}" for name, link in modbus.items()}, "port", document
     )
+    yield from _distinct(
+        {name: f"{link.serial_port} unit_id {link.unit_id}" for name, link in serial.items()}, "unit_id", document
+    )
+    yield from _alike({name: (f"{link.host}:{link.port}", link.protocol) for name, link in modbus.items()}, document)
+    yield from _alike({name: (link.serial_port, _settings(link)) for name, link in serial.items()}, document)
     yield from _distinct({name: link.topic for name, link in mqtt.items()}, "topic", document)
     for name, link in mqtt.items():
         if telemetry.broker is None:
@@ -208,6 +214,23 @@ def _links(telemetry: Telemetry, document: Document) -> Iterator[Problem]:
                 ("telemetry", "links", name, "port"),
                 found=f"{unit.host}:{unit.port}, the address of the broker",
                 expected="an address of its own",
+            )
+
+
+def _settings(link: ModbusSerialLink) -> str:
+    return f"{link.baud} baud, parity {link.parity}, {link.stop_bits} stop bits"
+
+
+def _alike(manners: Mapping[str, tuple[str, str]], document: Document) -> Iterator[Problem]:
+    """A problem for each link that speaks to a place in another manner than the first link that names it."""
+    first: dict[str, tuple[str, str]] = {}
+    for name, (place, manner) in manners.items():
+        owner, known = first.setdefault(place, (name, manner))
+        if manner != known:
+            yield document.problem(
+                ("telemetry", "links", name, "protocol"),
+                found=f"{manner} at {place}, where link {owner} has {known}",
+                expected="one manner of speaking at one place",
             )
 
 

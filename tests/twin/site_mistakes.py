@@ -91,11 +91,18 @@ KEYS_AND_NETWORK = {
         found="nothing that says which kind",
         expected="a key type",
     ),
+    "two manners of speaking at one port": Case(
+        old="{protocol: modbus_tcp, port: 15024, unit_id: 2",
+        new="{protocol: modbus_rtu_over_tcp, port: 15024, unit_id: 2",
+        key="telemetry.links.genset_2.protocol",
+        found="modbus_rtu_over_tcp at 127.0.0.1:15024, where link genset_1 has modbus_tcp",
+        expected="one manner of speaking at one place",
+    ),
     "unknown protocol": Case(
         old="protocol: modbus_tcp, port: 15027",
-        new="protocol: modbus, port: 15027",
+        new="protocol: modbus_tpc, port: 15027",
         key="telemetry.links.office_meter.protocol",
-        found="'modbus'",
+        found="'modbus_tpc'",
         expected="did you mean modbus_tcp?",
     ),
     "device on an unknown bus": Case(

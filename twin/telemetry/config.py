@@ -15,20 +15,64 @@ Port = Annotated[int, Ge(1), Le(65535)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ModbusLink:
-    """One device behind a Modbus TCP server. Links that share host and port share one gateway and one socket."""
+class ModbusUnit:
+    """One device that speaks Modbus, whatever carries it. Links that name the same endpoint share one connection."""
 
     __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
 
-    protocol: Literal["modbus_tcp"]
-    host: str = "127.0.0.1"
-    port: Port
     unit_id: Annotated[int, Ge(0), Le(255)] = 1
     map: str
     """Name of a register map in `site_configs/maps/` (without `.yaml`), or a path beside the site file."""
     device: str
     """The device of the twin that the registers belong to."""
     timeout_s: Annotated[float, Gt(0), Le(1)] = 0.5
+    """How long an answer is awaited. What is silent for so long is left to the background."""
+    pause_s: Annotated[float, Ge(0), Le(1)] = 0.0
+    """What the device or its gateway needs between two requests; 25 ms serves many. The map may ask for more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModbusLink(ModbusUnit):
+    """Modbus TCP; or the frames of a serial line over TCP, as plain serial-to-Ethernet converters pass them on."""
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
+
+    protocol: Literal["modbus_tcp", "modbus_rtu_over_tcp"]
+    host: str = "127.0.0.1"
+    port: Port
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModbusTlsLink(ModbusUnit):
+    """Modbus/TCP Security: Modbus TCP inside TLS, with a certificate on both sides. Files are beside the site file."""
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
+
+    protocol: Literal["modbus_tls"]
+    host: str = "127.0.0.1"
+    port: Port = 802
+    ca_file: str
+    """Certificates (PEM) of the authorities that the device's certificate may come from."""
+    certificate_file: str
+    """Our own certificate (PEM), which the device demands."""
+    key_file: str
+    """The key of our own certificate (PEM, without a passphrase)."""
+    verify_host: bool = True
+    """False for devices whose certificate does not name the host under which they are reached."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModbusSerialLink(ModbusUnit):
+    """Modbus RTU on a serial line (RS-485)."""
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
+
+    protocol: Literal["modbus_rtu"]
+    serial_port: str
+    """As the operating system names it: `/dev/ttyUSB0`, `COM3`."""
+    baud: Literal[1200, 2400, 4800, 9600, 14400, 19200, 28800, 38400, 57600, 115200] = 19200
+    parity: Literal["even", "odd", "none"] = "even"
+    stop_bits: Literal[1, 2] = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +109,8 @@ class Broker:
     password_file: str | None = None
 
 
-Link = Annotated[ModbusLink | MqttLink, Field(discriminator="protocol")]
+AnyModbusLink = ModbusLink | ModbusTlsLink | ModbusSerialLink
+Link = Annotated[ModbusLink | ModbusTlsLink | ModbusSerialLink | MqttLink, Field(discriminator="protocol")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -48,13 +48,21 @@ class PlantServer:
         return ServedMqtt(telemetry.broker, links, setpoints, self._site_path, self._commands.append)
 
     def _make_gateways(self) -> None:
-        links = {name: link for name, link in self._site.telemetry.links.items() if isinstance(link, ModbusLink)}
+        links: dict[str, ModbusLink] = {}
+        for name, link in self._site.telemetry.links.items():
+            if isinstance(link, ModbusLink):
+                links[name] = link
+            elif not isinstance(link, MqttLink):
+                raise LinkError(f"link {name}: {link.protocol} cannot be emulated; try the site over modbus_tcp")
         behind: dict[tuple[str, int], list[ServedUnit]] = {}
         for link in links.values():
             registers = load_map(link.map, self._site_path)
             unit = ServedUnit(link, registers, self._range(link.device), self._commands.append)
             behind.setdefault((link.host, link.port), []).append(unit)
-        self._gateways = {address: ServedGateway(*address, units) for address, units in behind.items()}
+        rtu = {(link.host, link.port) for link in links.values() if link.protocol == "modbus_rtu_over_tcp"}
+        self._gateways = {
+            address: ServedGateway(*address, units, rtu=address in rtu) for address, units in behind.items()
+        }
         self._gateway_of = {name: self._gateways[link.host, link.port] for name, link in links.items()}
 
     def _range(self, name: str) -> Range | None:

@@ -43,7 +43,7 @@ async def _cancel_others() -> None:
         task.cancel()
     await asyncio.gather(*others, return_exceptions=True)
     # Transports that were closed hand back their sockets in the next turns of the loop.
-    await _turns()
+    await turns()
 
 
 async def stop_accepting(server: asyncio.Server) -> None:
@@ -54,9 +54,10 @@ async def stop_accepting(server: asyncio.Server) -> None:
     loop = asyncio.get_running_loop()
     for listener in server.sockets:
         loop.remove_reader(listener.fileno())
-    await _turns()
+    await turns()
 
 
-async def _turns() -> None:
+async def turns() -> None:
+    """Let the loop do what it has put off, such as freeing sockets that were closed."""
     for _ in range(3):
         await asyncio.sleep(0)

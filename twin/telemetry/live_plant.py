@@ -12,7 +12,7 @@ from twin.clock import Clock, SteppedClock, stopwatch_s
 from twin.errors import LinkError
 from twin.points import Command, Reading, Receipt, Snapshot
 from twin.site import Site
-from twin.telemetry.config import ModbusLink, MqttLink, Telemetry
+from twin.telemetry.config import MqttLink, Telemetry
 from twin.telemetry.modbus import Unit, Value
 from twin.telemetry.modbus_devices import ModbusDevices
 from twin.telemetry.mqtt import RECEIPT_TIMEOUT_S, MqttDevices
@@ -40,7 +40,7 @@ class LivePlant:
         self._await_state_s = LOCK_STEP_PATIENCE_S if isinstance(clock, SteppedClock) else 0.0
         self._last: dict[str, Reading] = {}
         links, broker = self._telemetry.links, self._telemetry.broker
-        modbus = {name: link for name, link in links.items() if isinstance(link, ModbusLink)}
+        modbus = {name: link for name, link in links.items() if not isinstance(link, MqttLink)}
         mqtt = {name: link for name, link in links.items() if isinstance(link, MqttLink)}
         # What can refuse a wrong file comes first: nothing runs yet that would have to be ended.
         self._mqtt = MqttDevices(broker, mqtt, site_path) if broker is not None and mqtt else None
@@ -66,7 +66,7 @@ class LivePlant:
                 yield f"{device}: {reason}; expected: JSON with {', '.join(self._mqtt.links[device].points)}"
 
     def read(self, now: datetime) -> Snapshot:
-        answers, lost = self._modbus.poll(), dict[str, str]()
+        answers, lost = self._modbus.poll(now), dict[str, str]()
         for device, unit in self._modbus.units.items():
             answer = answers.get(device, {})
             self._take_answer(unit, answer, now)

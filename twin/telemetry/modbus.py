@@ -1,193 +1,41 @@
-"""Modbus TCP client: the controller's side of meters and inverters.
+"""Modbus client: the controller's side of meters and inverters.
 
-What pymodbus leaves open is closed here: it would repeat writes, wait 300 s between reconnects,
-accept replies of the wrong length, and wait a whole timeout for a connection that is already gone.
-One `Gateway` is one socket; units behind it take turns. Whatever is down is brought back in the
-background, and nobody waits for it.
+A `Unit` is one device: what is read of it, and how a setpoint is written to it and read back. Replies of another
+length than asked, which pymodbus takes, are refused. What it shares with others is its `Gateway`.
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Awaitable, Iterable, Mapping
 
-from pymodbus.client import AsyncModbusTcpClient
-from pymodbus.exceptions import ModbusException
-from pymodbus.pdu import ExceptionResponse, ModbusPDU
+from pymodbus.client.base import ModbusBaseClient
+from pymodbus.pdu import ModbusPDU
 
-from twin.clock import stopwatch_s
-from twin.errors import LinkError
 from twin.telemetry.map_formula import Place, place_of
 from twin.telemetry.map_polling import PollGroup, Value, point_value, poll_groups, too_quick
 from twin.telemetry.map_writes import Plan, Planned, Written, written
+from twin.telemetry.modbus_gateway import EXCEPTION_WORDS, Gateway, GaveWayError, RefusedError, SilentError
 from twin.telemetry.register_map import Block, RegisterMap, Setpoint, Words, blocks, decode
 
-__all__ = ["Gateway", "RefusedError", "SilentError", "Unit", "Value", "Written"]
-FIRST_PAUSE_S = 0.2
-LONGEST_PAUSE_S = 2.0
-ENDLESS = 1_000_000_000
-EXCEPTION_WORDS = {
-    1: "illegal function",
-    2: "illegal address",
-    3: "illegal value",
-    4: "device failure",
-    5: "acknowledged, still busy with it",
-    6: "device busy",
-    7: "negative acknowledge",
-    8: "memory parity error",
-    10: "gateway path unavailable",
-    11: "the device behind the gateway does not answer",
-}
-NOT_THERE = frozenset({10, 11})
-"""Exceptions by which a gateway says that the unit behind it is silent."""
-CLOSED = "connection closed by the other side"
+__all__ = ["EXCEPTION_WORDS", "Gateway", "RefusedError", "SilentError", "Unit", "Value", "Written"]
 
 log = logging.getLogger(__name__)
-# What goes wrong is reported here once, with the device; pymodbus would log every attempt.
-logging.getLogger("pymodbus").setLevel(logging.CRITICAL)
-
-
-class SilentError(LinkError):
-    """No answer, or no connection."""
-
-
-class RefusedError(LinkError):
-    """The device answered, and said no."""
-
-
-class Gateway:
-    """One socket to one host and port, and whoever is behind it."""
-
-    def __init__(self, host: str, port: int) -> None:
-        self.place = f"Modbus {host}:{port}"
-        self.units: list[Unit] = []
-        self.trouble = asyncio.Event()
-        self._address = (host, port)
-        self._client: AsyncModbusTcpClient | None = None
-        self._lock = asyncio.Lock()
-        self._awaiting = False
-        self._keeper: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        """Connect, and go on bringing back whatever is down."""
-        self._keeper = asyncio.create_task(self._keep())
-
-    async def _connect(self) -> None:
-        """Open a fresh connection. Raises `SilentError` with the reason."""
-        self._disconnect()
-        host, port = self._address
-        timeout_s = max(unit.timeout_s for unit in self.units)
-        client = AsyncModbusTcpClient(
-            host, port=port, timeout=timeout_s, retries=0, reconnect_delay=0, trace_connect=self._on_connection
-        )
-        # A unit that is silent must not cost its neighbours the socket.
-        client.set_max_no_responses(ENDLESS)
-        # Known before it is open: it may be closed again before `connect` returns, which pymodbus then overlooks.
-        self._client = client
-        connected = await client.connect()
-        if self._client is not client:
-            raise SilentError(CLOSED)
-        if not connected:
-            self._client = None
-            raise SilentError(await _why_not(host, port, timeout_s))
-
-    def close(self) -> None:
-        """Leave it for good."""
-        if self._keeper is not None:
-            self._keeper.cancel()
-        self._disconnect()
-
-    def _disconnect(self) -> None:
-        if self._client is not None:
-            self._client.close()
-        self._client = None
-
-    async def request(
-        self, call: Callable[[AsyncModbusTcpClient], Awaitable[ModbusPDU]], timeout_s: float, pause_s: float = 0.0
-    ) -> Words:
-        """Send one request, once, and wait for its answer, and then `pause_s` before anybody's next.
-
-        Raises `SilentError` or `RefusedError`.
-        """
-        async with self._lock:
-            client = self._client
-            if client is None or not client.connected:
-                raise SilentError("not connected")
-            # pymodbus knows one timeout per client; a gateway may have slow and quick units.
-            client.ctx.comm_params.timeout_connect = timeout_s
-            self._awaiting = True
-            try:
-                reply = await call(client)
-            except ModbusException:
-                raise SilentError(f"no answer within {timeout_s:g} s" if self._client is client else CLOSED) from None
-            finally:
-                self._awaiting = False
-            if pause_s > 0:
-                await asyncio.sleep(pause_s)
-        if isinstance(reply, ExceptionResponse):
-            code = reply.exception_code
-            words = EXCEPTION_WORDS.get(code, f"exception {code}")
-            raise SilentError(words) if code in NOT_THERE else RefusedError(words)
-        return reply.registers or [int(bit) for bit in reply.bits]
-
-    def _on_connection(self, opened: bool) -> None:
-        if opened or self._client is None:
-            return
-        future = self._client.ctx.response_future
-        self._client = None
-        self._fail(CLOSED)
-        if self._awaiting and not future.done():
-            future.set_exception(ModbusException(CLOSED))
-
-    def _fail(self, reason: str) -> None:
-        for unit in self.units:
-            unit.fail(reason)
-
-    async def _keep(self) -> None:
-        pause_s = FIRST_PAUSE_S
-        while True:
-            await self._revive()
-            if any(unit.down for unit in self.units):
-                await asyncio.sleep(pause_s)
-                pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
-            else:
-                pause_s = FIRST_PAUSE_S
-                self.trouble.clear()
-                await self.trouble.wait()
-
-    async def _revive(self) -> None:
-        try:
-            if self._client is None or all(unit.down for unit in self.units):
-                await self._connect()
-        except (SilentError, UnicodeError) as error:
-            # A name that cannot even be asked for is a UnicodeError; pymodbus lets it through.
-            self._fail(str(error))
-            return
-        for unit in self.units:
-            if unit.down:
-                await unit.probe()
-
-
-async def _why_not(host: str, port: int, timeout_s: float) -> str:
-    """Why nothing can be reached there: pymodbus only says that it could not."""
-    try:
-        _, writer = await asyncio.wait_for(asyncio.open_connection(host, port), timeout_s)
-    except TimeoutError:
-        return f"no connection within {timeout_s:g} s"
-    except OSError as error:
-        return "connection refused" if isinstance(error, ConnectionRefusedError) else str(error)
-    writer.close()
-    with suppress(OSError):
-        await writer.wait_closed()
-    return "connection failed"
 
 
 class Unit:
     """One device behind a gateway."""
 
-    def __init__(self, *, device: str, unit_id: int, timeout_s: float, registers: RegisterMap, gateway: Gateway):
+    def __init__(
+        self,
+        *,
+        device: str,
+        unit_id: int,
+        timeout_s: float,
+        registers: RegisterMap,
+        gateway: Gateway,
+        pause_s: float = 0.0,
+    ):
         self.device = device
         self.place = f"{gateway.place} unit {unit_id}"
         self.registers = registers
@@ -196,9 +44,11 @@ class Unit:
         self.down: str | None = "not connected yet"
         """Why it is not polled at present; None while it answers."""
         self._id = unit_id
+        self._pause_s = max(pause_s, registers.pause_s)
         self._groups = poll_groups(registers)
         self._read_at_s: dict[int, float] = {}
         self._heard: dict[str, tuple[float, float]] = {}
+        self._believed: dict[str, tuple[float, float]] = {}
         self._held: dict[Place, Words] = {}
         """What is known to stand in registers that were written."""
         gateway.units.append(self)
@@ -208,31 +58,36 @@ class Unit:
         self.down = reason
         self._held.clear()
         self._heard.clear()
+        self._believed.clear()
         self._read_at_s.clear()
         self.gateway.trouble.set()
 
-    async def probe(self) -> None:
+    async def probe(self, patience_s: float) -> None:
         """See whether it answers again."""
         try:
-            await self._read(self._groups[0].blocks[0])
+            await self._read(self._groups[0].blocks[0], patience_s)
+        except GaveWayError:
+            return
         except SilentError as error:
-            self.fail(str(error))
+            self.down = str(error)
         except RefusedError:
             self.down = None
         except Exception as error:
             log.exception("%s: unexpected failure while probing %s", self.device, self.place)
-            self.fail(f"internal error: {error!r}")
+            self.down = f"internal error: {error!r}"
         else:
             self.down = None
 
-    async def poll(self) -> Mapping[str, Value]:
-        """Every point of its map that is due. Empty when it does not answer; `down` then says why."""
+    async def poll(self, now_s: float) -> Mapping[str, Value]:
+        """Every point of its map that is due. Empty when it does not answer; `down` then says why.
+
+        `now_s` is the plant's time, by which groups are due and values change.
+        """
         try:
             values: dict[str, Value] = {}
             for index, group in enumerate(self._groups):
-                now_s = stopwatch_s()
                 if now_s - self._read_at_s.get(index, -group.period_s) >= group.period_s:
-                    values |= await self._poll_group(group)
+                    values |= await self._poll_group(group, now_s)
                     self._read_at_s[index] = now_s
         except SilentError as error:
             self.fail(str(error))
@@ -243,7 +98,7 @@ class Unit:
             return {}
         return values
 
-    async def _poll_group(self, group: PollGroup) -> Mapping[str, Value]:
+    async def _poll_group(self, group: PollGroup, now_s: float) -> Mapping[str, Value]:
         heard: dict[Place, Words] = {}
         refused: dict[Place, str] = {}
         for block in group.blocks:
@@ -254,19 +109,28 @@ class Unit:
                 continue
             heard |= _by_place(block, words)
         values = {name: point_value(point, heard, refused) for name, point in group.points.items()}
-        return {name: self._believed(name, value) for name, value in values.items()}
+        return {name: self._judged(name, value, now_s) for name, value in values.items()}
 
-    def _believed(self, name: str, value: Value) -> Value:
+    def _judged(self, name: str, value: Value, now_s: float) -> Value:
+        """The value, or why it is not believed: it jumped both from the last one heard and from the last believed.
+
+        So one garbled value costs one reading, and a true jump is believed a reading later.
+        """
         point = self.registers.points[name]
         if isinstance(value, str) or point.max_rate_per_s is None:
             return value
-        now_s = stopwatch_s()
         doubt = too_quick(point, value, self._heard.get(name), now_s)
+        if doubt is not None and name in self._believed:
+            doubt = too_quick(point, value, self._believed[name], now_s)
         self._heard[name] = value, now_s
+        if doubt is None:
+            self._believed[name] = value, now_s
         return doubt or value
 
-    async def _read(self, block: Block) -> Words:
-        def call(client: AsyncModbusTcpClient) -> Awaitable[ModbusPDU]:
+    async def _read(self, block: Block, look_s: float | None = None) -> Words:
+        """The words of a block; `look_s` is the patience of a look at a unit that was silent."""
+
+        def call(client: ModbusBaseClient) -> Awaitable[ModbusPDU]:
             read = {
                 "holding": client.read_holding_registers,
                 "input": client.read_input_registers,
@@ -276,7 +140,8 @@ class Unit:
             return read(block.start, count=block.count, device_id=self._unit_of(block.unit_id))
 
         try:
-            words = await self.gateway.request(call, self.timeout_s, self.registers.pause_s)
+            look = look_s is not None
+            words = await self.gateway.request(call, look_s or self.timeout_s, self._pause_s, look=look)
         except RefusedError as error:
             raise RefusedError(f"{error} reading {block.place}") from None
         # Bits come in whole bytes.
@@ -324,7 +189,7 @@ class Unit:
     async def _write(self, item: Planned) -> None:
         address, words, unit_id = item.field.address, list(item.words), self._unit_of(item.field.unit_id)
 
-        def call(client: AsyncModbusTcpClient) -> Awaitable[ModbusPDU]:
+        def call(client: ModbusBaseClient) -> Awaitable[ModbusPDU]:
             if item.function == 5:
                 return client.write_coil(address, bool(words[0]), device_id=unit_id)
             if item.function == 15:
@@ -334,7 +199,7 @@ class Unit:
             return client.write_registers(address, words, device_id=unit_id)
 
         try:
-            await self.gateway.request(call, self.timeout_s, self.registers.pause_s)
+            await self.gateway.request(call, self.timeout_s, self._pause_s)
         except RefusedError as error:
             raise RefusedError(f"{error} writing {item.field.table} {address}") from None
 

@@ -11,11 +11,12 @@ from pathlib import Path
 
 from twin.numeric import first
 from twin.points import Command, Outcome, Receipt
-from twin.telemetry.config import ModbusLink
+from twin.telemetry.config import AnyModbusLink
 from twin.telemetry.io_thread import IoThread
 from twin.telemetry.map_schema import Steering
 from twin.telemetry.map_writes import Plan, plan, release
 from twin.telemetry.modbus import Gateway, RefusedError, SilentError, Unit, Value, Written
+from twin.telemetry.modbus_transport import Endpoint, endpoint_of
 from twin.telemetry.register_map import RegisterMap, load_map
 
 LONGEST_CYCLE_S = 30.0
@@ -25,17 +26,18 @@ log = logging.getLogger(__name__)
 
 
 class ModbusDevices:
-    """Every device behind Modbus TCP, driven from a thread of its own."""
+    """Every device that speaks Modbus, driven from a thread of its own."""
 
-    def __init__(self, links: Mapping[str, ModbusLink], site_path: Path) -> None:
+    def __init__(self, links: Mapping[str, AnyModbusLink], site_path: Path) -> None:
         maps = {link.map: load_map(link.map, site_path) for link in links.values()}
+        endpoints = {name: endpoint_of(link, site_path) for name, link in links.items()}
         self._io = IoThread("gridhelm-modbus")
         self._steered: set[str] = set()
-        self.units: Mapping[str, Unit] = self._io.run(_open(links, maps))
+        self.units: Mapping[str, Unit] = self._io.run(_open(links, endpoints, maps))
 
-    def poll(self) -> Mapping[str, Mapping[str, Value]]:
+    def poll(self, now: datetime) -> Mapping[str, Mapping[str, Value]]:
         """Device → what it answered. Devices that are down are left out, and not waited for."""
-        return self._io.run(_poll([unit for unit in self.units.values() if unit.down is None]), LONGEST_CYCLE_S)
+        return self._io.run(_poll(list(self.units.values()), now.timestamp()), LONGEST_CYCLE_S)
 
     def apply(self, commands: Sequence[Command], now: datetime) -> Sequence[Receipt]:
         """Write every command at the same time; one receipt for each, in order."""
@@ -50,19 +52,22 @@ class ModbusDevices:
         self._io.close()
 
 
-async def _open(links: Mapping[str, ModbusLink], maps: Mapping[str, RegisterMap]) -> dict[str, Unit]:
-    """One gateway for each host and port, with its units behind it and the task that keeps it."""
-    gateways: dict[tuple[str, int], Gateway] = {}
-    units: dict[str, Unit] = {}
-    for link in links.values():
-        gateway = gateways.setdefault((link.host, link.port), Gateway(link.host, link.port))
-        units[link.device] = Unit(
+async def _open(
+    links: Mapping[str, AnyModbusLink], endpoints: Mapping[str, Endpoint], maps: Mapping[str, RegisterMap]
+) -> dict[str, Unit]:
+    """One gateway for each endpoint, with its units behind it and the task that keeps it."""
+    gateways = {endpoint: Gateway(endpoint) for endpoint in endpoints.values()}
+    units = {
+        link.device: Unit(
             device=link.device,
             unit_id=link.unit_id,
             timeout_s=link.timeout_s,
+            pause_s=link.pause_s,
             registers=maps[link.map],
-            gateway=gateway,
+            gateway=gateways[endpoints[name]],
         )
+        for name, link in links.items()
+    }
     for gateway in gateways.values():
         gateway.start()
     return units
@@ -83,9 +88,12 @@ async def _release(unit: Unit) -> None:
         log.warning("%s: not given back to its own program: %s", unit.device, error)
 
 
-async def _poll(units: Sequence[Unit]) -> Mapping[str, Mapping[str, Value]]:
-    answers = await asyncio.gather(*(unit.poll() for unit in units))
-    return {unit.device: answer for unit, answer in zip(units, answers, strict=True) if answer}
+async def _poll(units: Sequence[Unit], now_s: float) -> Mapping[str, Mapping[str, Value]]:
+    for gateway in {unit.gateway for unit in units}:
+        gateway.begin_round()
+    asked = [unit for unit in units if unit.down is None]
+    answers = await asyncio.gather(*(unit.poll(now_s) for unit in asked))
+    return {unit.device: answer for unit, answer in zip(asked, answers, strict=True) if answer}
 
 
 async def _apply(units: Mapping[str, Unit], commands: Sequence[Command], now: datetime) -> Sequence[Receipt]:

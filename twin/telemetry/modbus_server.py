@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import cast
 
 from pymodbus.constants import ExcCodes
+from pymodbus.framer import FramerType
 from pymodbus.server import ModbusTcpServer
 from pymodbus.server.requesthandler import ServerRequestHandler
 from pymodbus.simulator import DataType, SimData, SimDevice
@@ -185,8 +186,10 @@ class _DirectServer(ModbusTcpServer):
 class ServedGateway:
     """One listening port, with the units behind it. All methods run in the servers' loop."""
 
-    def __init__(self, host: str, port: int, units: Sequence[ServedUnit]) -> None:
+    def __init__(self, host: str, port: int, units: Sequence[ServedUnit], *, rtu: bool = False) -> None:
+        """With `rtu` it speaks the frames of a serial line, over TCP."""
         self.place = f"{host}:{port}"
+        self._framer = FramerType.RTU if rtu else FramerType.SOCKET
         self._address = (host, port)
         self._units = units
         self._server: ModbusTcpServer | None = None
@@ -199,7 +202,7 @@ class ServedGateway:
         if all(unit.unit_id != 0 for unit in self._units):
             anybody = SimData(0, count=65535, datatype=DataType.REGISTERS)
             devices.append(SimDevice(id=0, simdata=anybody, action=_nobody))
-        server = _DirectServer(devices, address=self._address)
+        server = _DirectServer(devices, framer=self._framer, address=self._address)
         try:
             await server.serve_forever(background=True)
         except RuntimeError:

@@ -138,7 +138,7 @@ def test_a_silent_unit_does_not_take_its_neighbour_with_it() -> None:
 
 
 def test_a_socket_with_one_dead_unit_is_not_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("twin.telemetry.modbus.LONGEST_PAUSE_S", 0.01)
+    monkeypatch.setattr("twin.telemetry.modbus_gateway.LONGEST_PAUSE_S", 0.01)
     asked: list[int] = []
 
     def answer(request: Request) -> bytes | None:
