@@ -18,7 +18,7 @@ from twin.network.estimate import Estimator
 from twin.network.power_flow import PowerFlow
 from twin.plant import Plant
 from twin.site import Site, load_document, site_adapter
-from twin.telemetry.config import MqttLink
+from twin.telemetry.config import MqttLink, SunSpecLink
 from twin.telemetry.register_map import RegisterMap, load_map
 from twin.yaml_file import Document, Key
 
@@ -66,6 +66,8 @@ def link_problems(site: Site, document: Document) -> Iterator[Problem]:
         if isinstance(link, MqttLink):
             yield from _points_missing(device, link.points, document, (*keys, "points"))
             continue
+        if isinstance(link, SunSpecLink):
+            continue  # What it shows is known when it is connected.
         try:
             registers = read.get(link.map) or load_map(link.map, document.path)
         except InputError as error:

@@ -17,7 +17,7 @@ from pymodbus.pdu import ExceptionResponse, ModbusPDU
 
 from twin.clock import stopwatch_s
 from twin.telemetry.map_types import Table
-from twin.telemetry.modbus import ENDLESS, EXCEPTION_WORDS, NOT_THERE, RefusedError, SilentError
+from twin.telemetry.modbus_gateway import ENDLESS, EXCEPTION_WORDS, NOT_THERE, RefusedError, SilentError
 
 CONNECT_S = 3.0
 BLOCK_REGISTERS = 32

@@ -12,14 +12,16 @@ from twin.clock import Clock, SteppedClock, stopwatch_s
 from twin.errors import LinkError
 from twin.points import Command, Reading, Receipt, Snapshot
 from twin.site import Site
-from twin.telemetry.config import MqttLink, Telemetry
+from twin.telemetry.config import MqttLink, SunSpecLink, Telemetry
 from twin.telemetry.modbus import Unit, Value
 from twin.telemetry.modbus_devices import ModbusDevices
 from twin.telemetry.mqtt import RECEIPT_TIMEOUT_S, MqttDevices
 from twin.telemetry.quality import aged, doubtful, judged, missing
+from twin.telemetry.sunspec_devices import LONGEST_CYCLE_S, SunSpecDevices
 
 LOOK_AGAIN_S = 0.02
 LOCK_STEP_PATIENCE_S = 0.5
+AGAIN = "answers again, and is read from the next cycle on"
 ADVICE = (
     "Is the plant, or its emulator (`gridhelm emulate`), running? "
     "Otherwise correct host, port and unit_id under telemetry in the site file."
@@ -40,11 +42,13 @@ class LivePlant:
         self._await_state_s = LOCK_STEP_PATIENCE_S if isinstance(clock, SteppedClock) else 0.0
         self._last: dict[str, Reading] = {}
         links, broker = self._telemetry.links, self._telemetry.broker
-        modbus = {name: link for name, link in links.items() if not isinstance(link, MqttLink)}
+        modbus = {name: link for name, link in links.items() if not isinstance(link, MqttLink | SunSpecLink)}
         mqtt = {name: link for name, link in links.items() if isinstance(link, MqttLink)}
         # What can refuse a wrong file comes first: nothing runs yet that would have to be ended.
         self._mqtt = MqttDevices(broker, mqtt, site_path) if broker is not None and mqtt else None
         self._modbus = ModbusDevices(modbus, site_path)
+        sunspec = {name: link for name, link in links.items() if isinstance(link, SunSpecLink)}
+        self._sunspec = SunSpecDevices(sunspec, site)
         if self._mqtt is not None:
             self._mqtt.start()
 
@@ -61,11 +65,15 @@ class LivePlant:
         for device, unit in self._modbus.units.items():
             if unit.down is not None:
                 yield f"{device}: {unit.place}: {unit.down}; expected: {unit.registers.title}"
+        for device, found in self._sunspec.units.items():
+            if found.down is not None:
+                yield f"{device}: {found.place}: {found.down}"
         for device in self._mqtt.links if self._mqtt is not None else ():
             if self._mqtt is not None and (reason := self._mqtt.silence(device)) is not None:
                 yield f"{device}: {reason}; expected: JSON with {', '.join(self._mqtt.links[device].points)}"
 
     def read(self, now: datetime) -> Snapshot:
+        sunspec = self._sunspec.begin_poll()
         answers, lost = self._modbus.poll(now), dict[str, str]()
         for device, unit in self._modbus.units.items():
             answer = answers.get(device, {})
@@ -73,6 +81,8 @@ class LivePlant:
             if (silence := _silence(unit, answer)) is not None:
                 lost[device] = f"{device}: {silence}"
                 self._mark(device, unit.registers.points, lost[device])
+        if sunspec is not None:
+            self._take_sunspec(sunspec.result(LONGEST_CYCLE_S), now, lost)
         if self._mqtt is not None:
             self._take_messages(self._mqtt, now, lost)
         return Snapshot(now=now, readings=dict(self._last), lost=lost)
@@ -84,6 +94,17 @@ class LivePlant:
             else:
                 register = unit.registers.points[name]
                 self._last[f"{unit.device}.{name}"] = judged(value, now, low=register.min, high=register.max)
+
+    def _take_sunspec(self, answers: Mapping[str, Mapping[str, Value]], now: datetime, lost: dict[str, str]) -> None:
+        for device, unit in self._sunspec.units.items():
+            for name, value in answers.get(device, {}).items():
+                if isinstance(value, str):
+                    self._mark(device, (name,), f"{unit.place}: {value}")
+                else:
+                    self._last[f"{device}.{name}"] = judged(value, now, low=-math.inf, high=math.inf)
+            if device not in answers:
+                lost[device] = f"{device}: {unit.place}: {unit.down or AGAIN}"
+                self._mark(device, unit.points, lost[device])
 
     def _take_messages(self, mqtt: MqttDevices, now: datetime, lost: dict[str, str]) -> None:
         if self._await_state_s > 0:
@@ -118,25 +139,29 @@ class LivePlant:
 
     def apply(self, commands: Sequence[Command], now: datetime) -> tuple[Receipt, ...]:
         mqtt, deadline_s = self._mqtt, stopwatch_s() + RECEIPT_TIMEOUT_S
-        if mqtt is None:
-            return tuple(self._modbus.apply(commands, now))
-        # Messages travel while registers are written.
-        sent = {index: mqtt.send(item, now) for index, item in enumerate(commands) if item.device in mqtt.links}
-        rest = [index for index in range(len(commands)) if index not in sent]
+        # Messages travel, and SunSpec devices are written to, while registers are written.
+        sent = {i: mqtt.send(item, now) for i, item in enumerate(commands) if item.device in mqtt.links} if mqtt else {}
+        found = [index for index, item in enumerate(commands) if item.device in self._sunspec.units]
+        sunspec = self._sunspec.begin_apply([commands[index] for index in found], now)
+        rest = [index for index in range(len(commands)) if index not in sent and index not in found]
         receipts = dict(zip(rest, self._modbus.apply([commands[index] for index in rest], now), strict=True))
-        receipts |= {index: mqtt.receipt(commands[index], waiting, deadline_s) for index, waiting in sent.items()}
+        if sunspec is not None:
+            receipts |= dict(zip(found, sunspec.result(LONGEST_CYCLE_S), strict=True))
+        if mqtt is not None:
+            receipts |= {index: mqtt.receipt(commands[index], waiting, deadline_s) for index, waiting in sent.items()}
         return tuple(receipts[index] for index in range(len(commands)))
 
     def close(self) -> None:
         if self._mqtt is not None:
             self._mqtt.close()
+        self._sunspec.close()
         self._modbus.close()
 
 
 def _silence(unit: Unit, answer: Mapping[str, Value]) -> str | None:
     """Why nothing was heard from a device in this cycle; None where at least one value was."""
     if not answer:
-        return f"{unit.place}: {unit.down or 'answers again, and is read from the next cycle on'}"
+        return f"{unit.place}: {unit.down or AGAIN}"
     if all(isinstance(value, str) for value in answer.values()):
         return "; ".join(dict.fromkeys(map(str, answer.values())))
     return None

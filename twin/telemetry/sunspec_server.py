@@ -16,6 +16,7 @@ from twin.telemetry.sunspec_exchange import Write
 
 WRITE_ONE, WRITE_SEVERAL = 6, 16
 
+
 class ServedSunSpec:
     """One simulated device behind a Modbus unit id. Its registers are holding registers, and nothing else."""
 
