@@ -1,4 +1,4 @@
-"""The command line: `gridhelm demo | run | emulate | simulate | size | check | schema | map | probe`.
+"""The command line: `gridhelm demo | run | emulate | simulate | size | check | schema | map | probe | record | replay`.
 
 Exit codes: 0 done, 1 the site or the run has a fault that is reported, 2 wrong input, or a link or
 history file that cannot be had (nothing was started), 130 interrupted.
@@ -17,6 +17,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from agents.capture_command import record, replay
 from agents.map_command import map_app
 from agents.probe_command import probe
 from agents.terminal import hidden_progress, live_screen, report, served_devices
@@ -24,7 +25,8 @@ from twin.errors import GridhelmError, InputError, LinkError, Problem, RecordErr
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 app.add_typer(map_app, name="map")
-app.command()(probe)
+for command in (probe, record, replay):
+    app.command()(command)
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
 CAMPUS = Path("site_configs/campus.yaml")

@@ -12,12 +12,13 @@ from twin.clock import Clock, SteppedClock, stopwatch_s
 from twin.errors import LinkError
 from twin.points import Command, Reading, Receipt, Snapshot
 from twin.site import Site
+from twin.telemetry.capture import Capture
 from twin.telemetry.config import MqttLink, SunSpecLink, Telemetry
 from twin.telemetry.modbus import Unit, Value
 from twin.telemetry.modbus_devices import ModbusDevices
 from twin.telemetry.mqtt import RECEIPT_TIMEOUT_S, MqttDevices
 from twin.telemetry.quality import aged, doubtful, judged, missing
-from twin.telemetry.sunspec_devices import LONGEST_CYCLE_S, SunSpecDevices
+from twin.telemetry.sunspec_devices import LONGEST_CYCLE_S, SunSpecDevices, SunSpecUnit
 
 LOOK_AGAIN_S = 0.02
 LOCK_STEP_PATIENCE_S = 0.5
@@ -35,12 +36,15 @@ class LivePlant:
     keep their last values, marked bad.
     """
 
-    def __init__(self, site: Site, site_path: Path, clock: Clock) -> None:
-        """On a clock that stands still until it is moved, the plant waits for us: then, and only then,
+    def __init__(self, site: Site, site_path: Path, clock: Clock, capture: Capture | None = None) -> None:
+        """With a `capture`, all that comes is kept there too.
+
+        On a clock that stands still until it is moved, the plant waits for us: then, and only then,
         a read waits for MQTT states of its own instant, which would otherwise race with it."""
         self._telemetry: Telemetry = site.telemetry
         self._await_state_s = LOCK_STEP_PATIENCE_S if isinstance(clock, SteppedClock) else 0.0
         self._last: dict[str, Reading] = {}
+        self._capture = capture
         links, broker = self._telemetry.links, self._telemetry.broker
         modbus = {name: link for name, link in links.items() if not isinstance(link, MqttLink | SunSpecLink)}
         mqtt = {name: link for name, link in links.items() if isinstance(link, MqttLink)}
@@ -48,9 +52,17 @@ class LivePlant:
         self._mqtt = MqttDevices(broker, mqtt, site_path) if broker is not None and mqtt else None
         self._modbus = ModbusDevices(modbus, site_path)
         sunspec = {name: link for name, link in links.items() if isinstance(link, SunSpecLink)}
-        self._sunspec = SunSpecDevices(sunspec, site)
+        self._sunspec = SunSpecDevices(sunspec, site, None if capture is None else capture.watch)
+        if capture is not None:
+            self._tap(capture)
         if self._mqtt is not None:
             self._mqtt.start()
+
+    def _tap(self, capture: Capture) -> None:
+        for unit in self._modbus.units.values():
+            capture.watch(unit)
+        if self._mqtt is not None:
+            self._mqtt.tap = capture.hear
 
     def connect_or_raise(self, timeout_s: float) -> None:
         """Wait until everything answers. Raises `LinkError` with each link that does not, and what to do."""
@@ -85,6 +97,8 @@ class LivePlant:
             self._take_sunspec(sunspec.result(LONGEST_CYCLE_S), now, lost)
         if self._mqtt is not None:
             self._take_messages(self._mqtt, now, lost)
+        elif self._capture is not None:
+            self._end_reading(self._capture, now, None)
         return Snapshot(now=now, readings=dict(self._last), lost=lost)
 
     def _take_answer(self, unit: Unit, answer: Mapping[str, Value], now: datetime) -> None:
@@ -109,14 +123,23 @@ class LivePlant:
     def _take_messages(self, mqtt: MqttDevices, now: datetime, lost: dict[str, str]) -> None:
         if self._await_state_s > 0:
             mqtt.await_states(now, self._await_state_s)
-        for device, link in mqtt.links.items():
-            max_age_s = self._telemetry.max_age_by_device_s.get(device, self._telemetry.max_age_s)
-            self._take_state(mqtt, device, now, max_age_s)
-            silence = mqtt.silence(device) or mqtt.quiet(device, now, max_age_s)
-            if silence is not None:
-                lost[device] = f"{device}: {silence}"
-            if (reason := silence or mqtt.problems.get(device)) is not None:
-                self._mark(device, link.points, reason)
+        with mqtt.arrival:
+            for device, link in mqtt.links.items():
+                max_age_s = self._telemetry.max_age_by_device_s.get(device, self._telemetry.max_age_s)
+                self._take_state(mqtt, device, now, max_age_s)
+                silence = mqtt.silence(device) or mqtt.quiet(device, now, max_age_s)
+                if silence is not None:
+                    lost[device] = f"{device}: {silence}"
+                if (reason := silence or mqtt.problems.get(device)) is not None:
+                    self._mark(device, link.points, reason)
+            if self._capture is not None:
+                # While nothing can arrive: what came before this is what was taken.
+                self._end_reading(self._capture, now, mqtt.down)
+
+    def _end_reading(self, capture: Capture, now: datetime, broker_down: str | None) -> None:
+        units: tuple[Unit | SunSpecUnit, ...] = (*self._modbus.units.values(), *self._sunspec.units.values())
+        down = {unit.device: unit.down for unit in units if unit.down is not None}
+        capture.end_reading(now, down, broker_down)
 
     def _take_state(self, mqtt: MqttDevices, device: str, now: datetime, max_age_s: float) -> None:
         state = mqtt.states.get(device)

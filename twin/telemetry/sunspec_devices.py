@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from datetime import datetime
 from functools import partial
@@ -63,6 +63,11 @@ class SunSpecUnit:
         self._found: Found | None = None
         self._steered: Plan | None = None
         gateway.units.append(self)
+
+    @property
+    def found(self) -> bool:
+        """Whether it is known what it is made of."""
+        return self._found is not None
 
     def fail(self, reason: str) -> None:
         """Leave it to the background from now on; it may be another device when it comes back."""
@@ -187,9 +192,14 @@ def _receipt(command: Command, outcome: Outcome, detail: str, read_back: float |
 class SunSpecDevices:
     """Every SunSpec device of a site, driven from a thread of its own. Without any there is no thread."""
 
-    def __init__(self, links: Mapping[str, SunSpecLink], site: Site) -> None:
+    def __init__(
+        self, links: Mapping[str, SunSpecLink], site: Site, watch: Callable[[SunSpecUnit], None] | None = None
+    ) -> None:
+        """`watch` is shown each unit before it is first asked."""
         self._io = IoThread("gridhelm-sunspec") if links else None
-        self.units: Mapping[str, SunSpecUnit] = self._io.run(_open(links, site)) if self._io is not None else {}
+        self.units: Mapping[str, SunSpecUnit] = {}
+        if self._io is not None:
+            self.units = self._io.run(_open(links, site, watch))
 
     def begin_poll(self) -> Future[Mapping[str, Mapping[str, Value]]] | None:
         """Ask all of them, while others are asked; None where there are none."""
@@ -210,22 +220,24 @@ class SunSpecDevices:
             self._io.close()
 
 
-async def _open(links: Mapping[str, SunSpecLink], site: Site) -> dict[str, SunSpecUnit]:
-    places = {(link.host, link.port) for link in links.values()}
-    gateways = {place: Gateway(*place) for place in places}
-    units: dict[str, SunSpecUnit] = {}
-    for link in links.values():
-        device = site.devices[link.device]
-        units[link.device] = SunSpecUnit(
-            link,
-            gateways[link.host, link.port],
-            setpoint=device.setpoint,
-            safe=device.safe_setpoint,
-            nominal_v=site.network.buses[device.bus].rated_v,
-        )
+async def _open(
+    links: Mapping[str, SunSpecLink], site: Site, watch: Callable[[SunSpecUnit], None] | None
+) -> dict[str, SunSpecUnit]:
+    gateways = {place: Gateway(*place) for place in {(link.host, link.port) for link in links.values()}}
+    units = {link.device: sunspec_unit(link, gateways[link.host, link.port], site) for link in links.values()}
+    if watch is not None:
+        for unit in units.values():
+            watch(unit)
     for gateway in gateways.values():
         gateway.start()
     return units
+
+
+def sunspec_unit(link: SunSpecLink, gateway: Gateway, site: Site) -> SunSpecUnit:
+    """The unit at the end of a link, with what the site knows of its device."""
+    device = site.devices[link.device]
+    nominal_v = site.network.buses[device.bus].rated_v
+    return SunSpecUnit(link, gateway, setpoint=device.setpoint, safe=device.safe_setpoint, nominal_v=nominal_v)
 
 
 async def _poll(units: Sequence[SunSpecUnit]) -> Mapping[str, Mapping[str, Value]]:
