@@ -218,11 +218,19 @@ def check(
     export: Annotated[
         Path | None, typer.Option(help="Write the network with all loads at rated power to this pandapower JSON file.")
     ] = None,
+    live: Annotated[
+        bool, typer.Option("--live", help="Read every point of the plant too, and say what is odd.")
+    ] = False,
 ) -> None:
-    """Check a site file, build its network and load it at rated power."""
+    """Check a site file, build its network and load it at rated power; with --live, its meters too. Reads only."""
     from agents.check import check_site
+    from agents.live_check import live_check
+    from twin.clock import SystemClock
 
-    healthy = check_site(site_path, Console(highlight=False, soft_wrap=True), export)
+    console = Console(highlight=False, soft_wrap=True)
+    healthy = check_site(site_path, console, export)
+    if live:
+        healthy &= live_check(site_path, console, clock=SystemClock())
     raise typer.Exit(0 if healthy else 1)
 
 

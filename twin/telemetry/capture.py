@@ -49,7 +49,7 @@ class Asked:
     address: int
     count: int
     unit_id: int
-    written: tuple[int, ...] | None = None
+    words: tuple[int, ...] | None = None
 
     @property
     def key(self) -> tuple[int, str, int, int]:
@@ -89,25 +89,14 @@ def described(call: Callable[[Any], Any]) -> Asked:
     return cast(Asked, call(Describer()))
 
 
-class Capture:
-    """Listens to a plant's links and writes what comes. May be called from the threads of all of them."""
+class Listener:
+    """Hears what comes over a plant's links. May be called from the threads of all of them."""
 
-    def __init__(self, path: Path, site: str, clock: Clock) -> None:
-        """Begin a new file. Raises `RecordError` where there is one already, or where none can be written."""
-        self._path, self._clock, self._lock = path, clock, threading.Lock()
+    def __init__(self, clock: Clock) -> None:
+        self._clock, self._lock = clock, threading.Lock()
         self._lines: list[Line] = []
         self._gateways: set[int] = set()
-        self._packer = zlib.compressobj(wbits=GZIP)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = path.open("xb")
-        except FileExistsError:
-            raise RecordError(f"{path}: is there already; a capture is never written over, name another file") from None
-        except OSError as error:
-            raise RecordError(f"{path}: {error.strerror}; check the path and its permissions") from None
         self.reading_count = 0
-        self._add(gridhelm_capture=FORMAT, site=site)
-        self._write()
 
     def watch(self, unit: Unit | SunSpecUnit) -> None:
         """Hear what is asked of a unit's connection, and what becomes of the unit, from now on."""
@@ -141,7 +130,7 @@ class Capture:
             except SilentError as error:
                 self._add(**line, silent=str(error))
                 raise
-            self._add(**line, **({"words": list(words)} if asked.written is None else {"written": asked.written}))
+            self._add(**line, **({"words": list(words)} if asked.words is None else {"written": asked.words}))
             return words
 
         return heard
@@ -151,20 +140,47 @@ class Capture:
         self._add(mqtt=device, payload=payload.decode("utf-8", "replace"), retained=retained)
 
     def end_reading(self, now: datetime, down: Mapping[str, str], broker_down: str | None) -> None:
-        """The reading for `now` is complete: keep it, for good once this returns. Raises `RecordError`."""
+        """The reading for `now` is complete."""
         self._add(read=(now - EPOCH) // MICROSECOND, down=dict(down), broker_down=broker_down)
-        self._write()
         self.reading_count += 1
+
+    def take(self) -> list[Line]:
+        """What was heard since the last call."""
+        with self._lock:
+            lines, self._lines = self._lines, []
+        return lines
 
     def _add(self, **line: Any) -> None:
         at = (self._clock.now() - EPOCH) // MICROSECOND
         with self._lock:
             self._lines.append({"at": at, **line})
 
+
+class Capture(Listener):
+    """Writes what it hears into a file."""
+
+    def __init__(self, path: Path, site: str, clock: Clock) -> None:
+        """Begin a new file. Raises `RecordError` where there is one already, or where none can be written."""
+        super().__init__(clock)
+        self._path, self._packer = path, zlib.compressobj(wbits=GZIP)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = path.open("xb")
+        except FileExistsError:
+            raise RecordError(f"{path}: is there already; a capture is never written over, name another file") from None
+        except OSError as error:
+            raise RecordError(f"{path}: {error.strerror}; check the path and its permissions") from None
+        self._add(gridhelm_capture=FORMAT, site=site)
+        self._write()
+
+    def end_reading(self, now: datetime, down: Mapping[str, str], broker_down: str | None) -> None:
+        """The reading for `now` is complete: keep it, for good once this returns. Raises `RecordError`."""
+        super().end_reading(now, down, broker_down)
+        self._write()
+
     def _write(self) -> None:
-        with self._lock:
-            lines, self._lines = self._lines, []
-        text = "".join(json.dumps(line, separators=(",", ":"), ensure_ascii=False) + "\n" for line in lines)
+        lines = (json.dumps(line, separators=(",", ":"), ensure_ascii=False) for line in self.take())
+        text = "".join(f"{line}\n" for line in lines)
         packed = self._packer.compress(text.encode()) + self._packer.flush(zlib.Z_SYNC_FLUSH)
         try:
             self._file.write(packed)

@@ -12,7 +12,7 @@ from twin.clock import Clock, SteppedClock, stopwatch_s
 from twin.errors import LinkError
 from twin.points import Command, Reading, Receipt, Snapshot
 from twin.site import Site
-from twin.telemetry.capture import Capture
+from twin.telemetry.capture import Listener
 from twin.telemetry.config import MqttLink, SunSpecLink, Telemetry
 from twin.telemetry.modbus import Unit, Value
 from twin.telemetry.modbus_devices import ModbusDevices
@@ -36,7 +36,7 @@ class LivePlant:
     keep their last values, marked bad.
     """
 
-    def __init__(self, site: Site, site_path: Path, clock: Clock, capture: Capture | None = None) -> None:
+    def __init__(self, site: Site, site_path: Path, clock: Clock, capture: Listener | None = None) -> None:
         """With a `capture`, all that comes is kept there too.
 
         On a clock that stands still until it is moved, the plant waits for us: then, and only then,
@@ -58,7 +58,7 @@ class LivePlant:
         if self._mqtt is not None:
             self._mqtt.start()
 
-    def _tap(self, capture: Capture) -> None:
+    def _tap(self, capture: Listener) -> None:
         for unit in self._modbus.units.values():
             capture.watch(unit)
         if self._mqtt is not None:
@@ -136,7 +136,7 @@ class LivePlant:
                 # While nothing can arrive: what came before this is what was taken.
                 self._end_reading(self._capture, now, mqtt.down)
 
-    def _end_reading(self, capture: Capture, now: datetime, broker_down: str | None) -> None:
+    def _end_reading(self, capture: Listener, now: datetime, broker_down: str | None) -> None:
         units: tuple[Unit | SunSpecUnit, ...] = (*self._modbus.units.values(), *self._sunspec.units.values())
         down = {unit.device: unit.down for unit in units if unit.down is not None}
         capture.end_reading(now, down, broker_down)
