@@ -36,6 +36,8 @@ class ReplayedGateway:
         self.place = place
         self.units: list[Any] = []
         self.trouble = asyncio.Event()
+        self.asked: set[int] = set()
+        """Units that were asked something in this reading, other than whether they are there."""
         self._answers: dict[tuple[int, str, int, int], Line] = {}
         self._image: dict[tuple[int, str, int], int] = {}
         """Unit, table and address → newest word."""
@@ -43,6 +45,7 @@ class ReplayedGateway:
     def begin(self, lines: Sequence[Line]) -> None:
         """From now on the answers of one reading."""
         self._answers = {}
+        self.asked = {line["unit"] for line in lines if not line.get("look")}
         for line in lines:
             key = (line["unit"], line["table"], line["address"], line["count"])
             if not line.get("look"):
@@ -132,6 +135,8 @@ class _ReplayedSunSpec(_Replayed):
 
     def _asked(self, unit: Any, now: datetime) -> Coroutine[Any, Any, Mapping[str, Value]]:
         async def found_and_asked() -> Mapping[str, Value]:
+            if unit.unit_id not in unit.gateway.asked:
+                return {}  # It was lost again before anything was asked.
             if not unit.found:
                 await unit.probe(PATIENCE_S)
             return cast(Mapping[str, Value], await unit.poll())

@@ -52,7 +52,7 @@ class SunSpecUnit:
 
     def __init__(self, link: SunSpecLink, gateway: Gateway, *, setpoint: str | None, safe: float, nominal_v: float):
         """`nominal_v`: of its bus, line to line."""
-        self.device, self.setpoint = link.device, setpoint
+        self.device, self.unit_id, self.setpoint = link.device, link.unit_id, setpoint
         self.place = f"{gateway.place} unit {link.unit_id}, SunSpec"
         self.gateway, self.timeout_s = gateway, link.timeout_s
         self.down: str | None = "not connected yet"
@@ -78,7 +78,7 @@ class SunSpecUnit:
         """See whether it answers, and what it is made of."""
         try:
             request = partial(self.gateway.request, timeout_s=patience_s, pause_s=self._link.pause_s, look=True)
-            self._found = await run_async(discover(), over_modbus(request, self._link.unit_id))
+            self._found = await run_async(discover(), over_modbus(request, self.unit_id))
         except LinkError as error:
             self.down = str(error)
         else:
@@ -150,7 +150,7 @@ class SunSpecUnit:
 
     async def _ask(self, steps: Steps[T]) -> T:
         request = partial(self.gateway.request, timeout_s=self.timeout_s, pause_s=self._link.pause_s)
-        return await run_async(steps, over_modbus(request, self._link.unit_id))
+        return await run_async(steps, over_modbus(request, self.unit_id))
 
 
 def _limited(device: Device, values: Mapping[str, Value]) -> dict[str, Value]:
