@@ -17,6 +17,7 @@ from twin.telemetry.config import MqttLink, SunSpecLink, Telemetry
 from twin.telemetry.modbus import Unit, Value
 from twin.telemetry.modbus_devices import ModbusDevices
 from twin.telemetry.mqtt import RECEIPT_TIMEOUT_S, MqttDevices
+from twin.telemetry.plausibility import BalanceCheck
 from twin.telemetry.quality import aged, doubtful, judged, missing
 from twin.telemetry.sunspec_devices import LONGEST_CYCLE_S, SunSpecDevices, SunSpecUnit
 
@@ -45,6 +46,7 @@ class LivePlant:
         self._await_state_s = LOCK_STEP_PATIENCE_S if isinstance(clock, SteppedClock) else 0.0
         self._last: dict[str, Reading] = {}
         self._capture = capture
+        self._balance = BalanceCheck(site)
         links, broker = self._telemetry.links, self._telemetry.broker
         modbus = {name: link for name, link in links.items() if not isinstance(link, MqttLink | SunSpecLink)}
         mqtt = {name: link for name, link in links.items() if isinstance(link, MqttLink)}
@@ -99,7 +101,7 @@ class LivePlant:
             self._take_messages(self._mqtt, now, lost)
         elif self._capture is not None:
             self._end_reading(self._capture, now, None)
-        return Snapshot(now=now, readings=dict(self._last), lost=lost)
+        return Snapshot(now=now, readings=self._last | self._balance.judged(self._last, now), lost=lost)
 
     def _take_answer(self, unit: Unit, answer: Mapping[str, Value], now: datetime) -> None:
         for name, value in answer.items():

@@ -148,7 +148,8 @@ def _judge(command: Command, setpoint: Steering, planned: Plan, written: Written
 
 
 def _held(value: float | None) -> str:
-    return "no value" if value is None else f"{value:g}"
+    # Adding 0 turns the negative zero of a device with the opposite sign into one that people write.
+    return "no value" if value is None else f"{value + 0.0:g}"
 
 
 def _receipt(command: Command, outcome: Outcome, detail: str, read_back: float | None = None) -> Receipt:

@@ -95,7 +95,8 @@ class Gateway:
         self._awaiting = self._looking = self._gave_way = False
         self._silent_s = 0.0
         self._free_at_s = 0.0
-        self._closed_because = why_closed(None)
+        self._answered = False
+        self._closed_because = ""
         self._stray_unit: int | None = None
         self._function = 0
         self._keeper: asyncio.Task[None] | None = None
@@ -162,6 +163,7 @@ class Gateway:
             raise SilentError(self._silence(patience_s)) from None
         finally:
             self._awaiting = self._looking = False
+        self._answered = True
         if reply.function_code & 0x7F != self._function:
             raise RefusedError(f"answered function {reply.function_code} instead of {self._function}")
         return reply
@@ -190,6 +192,7 @@ class Gateway:
         client.set_max_no_responses(ENDLESS)
         client.ctx.callback_disconnected = self._on_closed  # type: ignore[method-assign]
         client.ctx.trace_packet, client.ctx.trace_pdu = self._on_packet, self._on_pdu
+        self._answered = False
         # Known before it is open: it may be closed again before `connect` returns, which pymodbus then overlooks.
         self._client = client
         connected = await client.connect()
@@ -221,7 +224,7 @@ class Gateway:
         client = self._client
         if client is None:
             return
-        self._client, self._closed_because = None, why_closed(exc)
+        self._client, self._closed_because = None, why_closed(self.endpoint, exc, self._answered)
         for unit in self.units:
             unit.fail(self._closed_because)
         if self._awaiting:
@@ -249,10 +252,10 @@ class Gateway:
         try:
             if self._client is None or all(unit.down for unit in self.units):
                 await self._connect()
-        except (SilentError, OSError, ValueError) as error:
-            # A name that cannot even be asked for is a UnicodeError; pymodbus lets it through.
+        except Exception as error:
+            # Operating systems refuse in many ways: names with UnicodeError, serial settings with termios.error.
             for unit in self.units:
-                unit.down = str(error)
+                unit.down = str(error) or repr(error)
             return
         for unit in self.units:
             if unit.down and self._client is not None:

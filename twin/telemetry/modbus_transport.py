@@ -27,6 +27,8 @@ OURS: dict[str, Any] = {"retries": 0, "reconnect_delay": 0}
 """pymodbus would repeat requests, writes too, and wait up to 300 s between connections."""
 REFUSALS = ("CERTIFICATE_REQUIRED", "BAD_CERTIFICATE", "UNKNOWN_CA", "CERTIFICATE_UNKNOWN", "CERTIFICATE_EXPIRED")
 
+UNANSWERED = "closed by the device before its first answer, as by one that refuses our certificate"
+
 
 @dataclass(frozen=True, slots=True)
 class TcpEndpoint:
@@ -161,11 +163,13 @@ def _tls(link: ModbusTlsLink, site_path: Path) -> TlsEndpoint:
     return endpoint
 
 
-def why_closed(error: Exception | None) -> str:
+def why_closed(endpoint: Endpoint, error: Exception | None, answered: bool) -> str:
     """Why a connection ended, in plain words. TLS 1.3 tells of a refused certificate only after it is open."""
     reason = getattr(error, "reason", None) or ""
     if any(refusal in reason for refusal in REFUSALS):
         return f"the device refuses our certificate ({reason.lower().replace('_', ' ')})"
+    if isinstance(endpoint, TlsEndpoint) and not answered:
+        return UNANSWERED
     return "connection closed by the other side"
 
 
@@ -178,7 +182,9 @@ async def why_not(endpoint: Endpoint, timeout_s: float) -> str:
     except ssl.SSLCertVerificationError as error:
         return f"the device's certificate is not to be trusted: {error.verify_message}"
     except OSError as error:
-        return "connection refused" if isinstance(error, ConnectionRefusedError) else str(error)
+        if isinstance(error, ConnectionResetError) and isinstance(endpoint, TlsEndpoint):
+            return UNANSWERED
+        return "connection refused" if isinstance(error, ConnectionRefusedError) else str(error) or repr(error)
     return "connection failed"
 
 

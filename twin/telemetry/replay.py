@@ -22,6 +22,7 @@ from twin.telemetry.live_plant import LivePlant
 from twin.telemetry.modbus import Gateway, RefusedError, SilentError, Unit, Value
 from twin.telemetry.modbus_transport import endpoint_of
 from twin.telemetry.mqtt import MqttDevices
+from twin.telemetry.plausibility import BalanceCheck
 from twin.telemetry.register_map import load_map
 from twin.telemetry.sunspec_devices import SunSpecUnit, sunspec_unit
 
@@ -174,6 +175,7 @@ class ReplayPlant(LivePlant):
     def _set_up(self, site: Site, site_path: Path) -> None:
         telemetry = self._telemetry = site.telemetry
         self._await_state_s, self._last, self._capture = 0.0, {}, None
+        self._balance = BalanceCheck(site)
         self._gateways: dict[str, ReplayedGateway] = {}
         modbus: dict[str, Unit] = {}
         sunspec: dict[str, SunSpecUnit] = {}

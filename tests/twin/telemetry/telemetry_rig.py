@@ -46,6 +46,7 @@ class TinySite:
 
     telemetry: Telemetry
     devices: Mapping[str, TinyDevice] = field(default_factory=dict)
+    grid: str | None = None
 
 
 WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw7").removeprefix("gw")) % 8
