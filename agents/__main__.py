@@ -1,4 +1,5 @@
-"""The command line: `gridhelm demo | run | emulate | simulate | size | check | schema | map | probe | record | replay`.
+"""The command line: `gridhelm demo | run | emulate | simulate | size | check | schema | map`, and for integrators
+`gridhelm probe | record | replay | drill`.
 
 Exit codes: 0 done, 1 the site or the run has a fault that is reported, 2 wrong input, or a link or
 history file that cannot be had (nothing was started), 130 interrupted.
@@ -18,6 +19,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from agents.capture_command import record, replay
+from agents.drill_command import drill
 from agents.map_command import map_app
 from agents.probe_command import probe
 from agents.terminal import hidden_progress, live_screen, report, served_devices
@@ -25,7 +27,7 @@ from twin.errors import GridhelmError, InputError, LinkError, Problem, RecordErr
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 app.add_typer(map_app, name="map")
-for command in (probe, record, replay):
+for command in (probe, record, replay, drill):
     app.command()(command)
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
