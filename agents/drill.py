@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from agents.control import Cycle
@@ -16,7 +16,6 @@ from twin.telemetry.fault_proxy import Fault
 SETTLE_S = 30.0
 HELD_CYCLES = 4
 """For so many cycles a fault stays after it was noticed: what is lost must stay lost, and alone."""
-NEXT: Callable[[Iterator[Cycle]], Cycle] = next
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +37,7 @@ class Verdict:
 
 
 @dataclass(slots=True)
-class _Watch:
+class Watch:
     """What is noticed of one fault, cycle by cycle."""
 
     target: Target
@@ -96,7 +95,7 @@ class Drill:
                 failures=(failure,),
             )  # fmt: skip
         spared = (*target.devices, *(target.neighbours if fault.whole_connection else ()))
-        watch = _Watch(target, self._devices - set(spared))
+        watch = Watch(target, self._devices - set(spared))
         self._proxies.set(target, fault.fault, fault.skew_s)
         try:
             self._suffer(watch, fault.within_s if most_s is None else most_s)
@@ -108,29 +107,29 @@ class Drill:
         """Wait until all is well; otherwise who is not."""
         end_s = stopwatch_s() + SETTLE_S
         while True:
-            cycle = NEXT(self._cycles)
+            cycle = next(self._cycles)
             sick = [device for device in sorted(self._devices) if not healthy(cycle, device)]
             if not sick:
                 return None
             if stopwatch_s() > end_s:
                 return f"{', '.join(sick)} did not become healthy"
 
-    def _suffer(self, watch: _Watch, most_s: float) -> None:
+    def _suffer(self, watch: Watch, most_s: float) -> None:
         while watch.cycles_since < HELD_CYCLES:
-            watch.see(NEXT(self._cycles))
+            watch.see(next(self._cycles))
             if watch.detected_s is None and stopwatch_s() - watch.began_s > most_s:
                 return
 
-    def _recover(self, watch: _Watch, spared: Sequence[str]) -> float | None:
+    def _recover(self, watch: Watch, spared: Sequence[str]) -> float | None:
         began_s = stopwatch_s()
         while stopwatch_s() - began_s <= RECOVER_S:
-            cycle = NEXT(self._cycles)
+            cycle = next(self._cycles)
             watch.see(cycle)
             if all(healthy(cycle, device) for device in spared):
                 return stopwatch_s() - began_s
         return None
 
-    def _verdict(self, watch: _Watch, fault: DrillFault, recovered_s: float | None) -> Verdict:
+    def _verdict(self, watch: Watch, fault: DrillFault, recovered_s: float | None) -> Verdict:
         failures = [*self._failures(watch, fault)]
         if recovered_s is None:
             failures.append(f"not back {RECOVER_S:g} s after the fault was over")
@@ -145,7 +144,7 @@ class Drill:
             remark="nothing was wrong enough to be noticed" if unseen else "",
         )
 
-    def _failures(self, watch: _Watch, fault: DrillFault) -> Iterator[str]:
+    def _failures(self, watch: Watch, fault: DrillFault) -> Iterator[str]:
         if watch.detected_s is None and fault.must_be_seen:
             yield f"not noticed within {fault.within_s:g} s"
         for device, why in watch.affected.items():

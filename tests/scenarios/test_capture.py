@@ -27,8 +27,8 @@ from twin.telemetry.replay import ReplayPlant
 from twin.timegrid import TimeGrid
 
 pytestmark = pytest.mark.sockets
-PERIOD_S = 30.0
-HOUR = TimeGrid(start=AFTERNOON, step_s=PERIOD_S, steps=121)
+PERIOD_S = 60.0
+HOUR = TimeGrid(start=AFTERNOON, step_s=PERIOD_S, steps=61)
 
 
 def captured_hour(path: Path, capture_path: Path) -> list[Cycle]:
@@ -46,8 +46,8 @@ def captured_hour(path: Path, capture_path: Path) -> list[Cycle]:
                 estimator=network_estimator(loaded.site),
             )  # fmt: skip
             for step in range(1, HOUR.steps):
-                if step in (40, 44):
-                    {40: emulator.kill, 44: emulator.restore}[step]("grid_meter")
+                if step in (20, 24):
+                    {20: emulator.kill, 24: emulator.restore}[step]("grid_meter")
                 emulator.advance_to(HOUR.at(step))
                 clock.move_to(HOUR.at(step))
                 cycles.append(agent.cycle(HOUR.at(step)))
@@ -129,7 +129,7 @@ def test_what_a_crash_cut_off_is_left_out(sunspec_capture: tuple[Path, Path, lis
     path, capture, seen = sunspec_capture
     whole, torn = capture.read_bytes(), tmp_path / "torn.jsonl.gz"
     counts = set()
-    for size in range(len(whole) // 2, len(whole), max(len(whole) // 40, 1)):
+    for size in range(len(whole) // 2, len(whole), max(len(whole) // 20, 1)):
         torn.write_bytes(whole[:size])
         found = replay_all(path, torn)
         assert found == seen[: len(found)]
