@@ -17,6 +17,7 @@ from agents.interruption import interruption
 from agents.operation import CONNECT_S, ticks
 from agents.recorder import Recorder
 from twin.clock import SystemClock
+from twin.errors import LinkError
 from twin.telemetry.capture import Capture
 from twin.telemetry.live_plant import LivePlant
 from twin.telemetry.replay import ReplayPlant
@@ -41,7 +42,12 @@ def record_plant(
         # A file that cannot be written is told of before anything is connected.
         capture = stack.enter_context(closing(Capture(out, site.name, clock)))
         plant = stack.enter_context(closing(LivePlant(site, site_path, clock, capture)))
-        plant.connect_or_raise(CONNECT_S)
+        try:
+            plant.connect_or_raise(CONNECT_S)
+        except LinkError:
+            # Nothing is in it, and the next attempt should not find it in its way.
+            out.unlink(missing_ok=True)
+            raise
         interrupted = stack.enter_context(interruption())
         for instant in ticks(clock, site.control.period_s, lambda: interrupted() or done(capture, readings)):
             lost = plant.read(instant).lost

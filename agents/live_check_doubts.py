@@ -29,6 +29,8 @@ V_PU = (0.85, 1.15)
 FREQUENCY_FRACTION = 0.05
 SCALES = (1000.0, 0.001, 10.0, 0.1, 100.0, 0.01)
 OTHER: Mapping[Order, Order] = {"big": "little", "little": "big"}
+TINY = 1e-6
+"""A float with its words or bytes in disorder is mostly far smaller than this, or larger than anything."""
 FITS = 0.25
 """A change is named only if it leaves less than this of what did not fit."""
 
@@ -214,7 +216,7 @@ def out_of_range(point: str, reason: str, raw: Raw | None) -> Doubt:
     fits: Iterable[str] = ()
     if raw is not None:
         low, high = raw.register.min, raw.register.max
-        fits = (f"{change} ({value:,.6g})" for change, value in raw.variants() if low <= value <= high and value != 0)
+        fits = (f"{change} ({value:,.6g})" for change, value in raw.variants() if low <= value <= high and abs(value) > TINY)
     return Doubt(point=point, found=reason, would_fit=tuple(fits))
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from agents.assemble import load
 from tests.scenarios.running_site import SITES
 from tests.twin.telemetry.sunspec_rig import RATED_1000_KW, SETTINGS_704, SETTINGS_802, device_of
 from tests.twin.telemetry.telemetry_rig import NOON, free_port, read_until
@@ -135,6 +136,13 @@ def test_what_is_unplugged_is_lost_by_name_and_comes_back(tmp_path: Path) -> Non
         devices.open()
         back = read_until(plant, lambda seen: not seen.lost)
         assert back.readings["battery.soc"].quality is Quality.GOOD
+
+
+def test_a_device_of_which_sunspec_tells_too_little_is_refused(tmp_path: Path) -> None:
+    path = site_file(tmp_path, 1502)
+    path.write_text(path.read_text().replace("device: battery}", "device: hall}"), encoding="utf-8")
+    with pytest.raises(InputError, match=r"links\.battery\.protocol: found nothing that shows demand_kw, firm_kw"):
+        load(path)
 
 
 def test_two_links_to_one_unit_are_refused(tmp_path: Path) -> None:

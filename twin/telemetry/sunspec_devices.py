@@ -36,11 +36,13 @@ from twin.telemetry.sunspec_control import (
 from twin.telemetry.sunspec_discovery import Found, discover, read_model
 from twin.telemetry.sunspec_exchange import Steps, over_modbus, run_async
 from twin.telemetry.sunspec_model import ModelId
-from twin.telemetry.sunspec_points import poll
+from twin.telemetry.sunspec_points import ROLES, poll
 from twin.telemetry.sunspec_types import SunSpecError
 
 STEERED_BY: tuple[ModelId, ...] = (702, 704, 120, 121, 122, 123, 124, 802)
 LIMITS = ((704, "WMaxLimPct", "WMaxLimPctEna"), (123, "WMaxLimPct", "WMaxLim_Ena"))
+TELLS = frozenset(role.name for roles in ROLES.values() for role in roles) | {"v_pu", "limit_kw", "available_kw"}
+"""Every name that a SunSpec device may tell the twin."""
 LONGEST_CYCLE_S = 30.0
 
 T = TypeVar("T")
