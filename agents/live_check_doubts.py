@@ -216,7 +216,9 @@ def out_of_range(point: str, reason: str, raw: Raw | None) -> Doubt:
     fits: Iterable[str] = ()
     if raw is not None:
         low, high = raw.register.min, raw.register.max
-        fits = (f"{change} ({value:,.6g})" for change, value in raw.variants() if low <= value <= high and abs(value) > TINY)
+        fits = (
+            f"{change} ({value:,.6g})" for change, value in raw.variants() if low <= value <= high and abs(value) > TINY
+        )
     return Doubt(point=point, found=reason, would_fit=tuple(fits))
 
 

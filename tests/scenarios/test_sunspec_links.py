@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from agents.assemble import load
-from tests.scenarios.running_site import SITES
+from tests.scenarios.running_site import SITES, on_free_ports
+from tests.scenarios.running_site import running as running_site
 from tests.twin.telemetry.sunspec_rig import RATED_1000_KW, SETTINGS_704, SETTINGS_802, device_of
 from tests.twin.telemetry.telemetry_rig import NOON, free_port, read_until
 from twin.clock import SteppedClock
@@ -150,3 +151,31 @@ def test_two_links_to_one_unit_are_refused(tmp_path: Path) -> None:
     path.write_text(path.read_text().replace("unit_id: 2", "unit_id: 1"), encoding="utf-8")
     with pytest.raises(InputError, match="unit_id 1"):
         load_site(path)
+
+
+def test_an_emulated_site_with_sunspec_links_runs_live(tmp_path: Path) -> None:
+    """The emulator's own SunSpec devices: read, steered by the controller, and true to what they show."""
+    port, path = free_port(), on_free_ports("edge.yaml", tmp_path)
+    text = path.read_text(encoding="utf-8")
+    for device, unit_id in (("battery", 1), ("solar", 2), ("grid", 3)):
+        sign = ", meter_import: negative" if device == "grid" else ""
+        link = f"{{protocol: sunspec, port: {port}, unit_id: {unit_id}, device: {device}{sign}}}"
+        text, count = re.subn(rf"\{{protocol: modbus_tcp[^}}]*device: {device}\}}", link, text)
+        assert count == 1
+    path.write_text(text, encoding="utf-8")
+    with running_site(path) as site:
+        cycle = site.run(3)
+        assert not cycle.snapshot.lost
+        values = {point: reading.value for point, reading in cycle.snapshot.readings.items()}
+        total_kw = sum(values[f"{name}.p_kw"] for name in site_devices(path) if name != "grid")
+        assert values["grid.p_kw"] == pytest.approx(total_kw, abs=3.0)
+        assert -27.0 <= values["solar.p_kw"] < -5.0
+        assert {receipt.outcome for receipt in cycle.receipts} == {Outcome.APPLIED}
+        wanted = {receipt.command.device: receipt.read_back for receipt in cycle.receipts}
+        after = site.cycle().snapshot.readings
+        assert after["battery.p_kw"].value == pytest.approx(wanted["battery"], abs=2.0)
+        assert abs(float(after["battery.p_kw"].value)) > 5.0
+
+
+def site_devices(path: Path) -> list[str]:
+    return list(load_site(path).devices)
