@@ -141,7 +141,7 @@ class Drill:
             recovered_s=recovered_s,
             worst_cycle_ms=watch.worst_cycle_ms,
             failures=tuple(failures),
-            remark="nothing was wrong enough to be noticed" if unseen else "",
+            remark="unnoticed: no reading was seen to be wrong or too old" if unseen else "",
         )
 
     def _failures(self, watch: Watch, fault: DrillFault) -> Iterator[str]:
