@@ -107,12 +107,13 @@ def simulate(
     from twin.timegrid import TimeGrid
 
     loaded = load(site_path, with_links=False)
+    grid = TimeGrid(start=instant(start, "--start"), step_s=step_s, steps=steps_over(days, step_s))
     sweep = Sweep(
         site_path=site_path,
         loaded=loaded,
         policy=policy.value,
-        grid=TimeGrid(start=instant(start, "--start"), step_s=step_s, steps=steps_over(days, step_s)),
-        scenarios=planned_seeds(range(seed, seed + scenarios)) if plan is None else read_plan(plan, loaded.site),
+        grid=grid,
+        scenarios=planned_seeds(range(seed, seed + scenarios)) if plan is None else read_plan(plan, loaded.site, grid),
         out=out,
         every=0 if every_s == 0 else steps_in(every_s or step_s, step_s),
         batch=batch,

@@ -14,19 +14,41 @@ from twin.numeric import FloatArray
 from twin.site import Site
 from twin.timegrid import TimeGrid
 
-CLOCK_INPUTS = 10
+METER_INPUTS = 9
+"""Elapsed time, and two passages."""
 
 
 def clock_series(site: Site, grid: TimeGrid) -> FloatArray:
-    """``(steps, 10)`` in the order of `agents.recorded_inputs.clock_inputs`; zeros for a site without a grid."""
+    """One row a step, in the order of `agents.recorded_inputs.clock_inputs`; zeros for a site without a grid."""
     if site.grid is None:
-        return np.zeros((grid.steps, CLOCK_INPUTS))
-    tariff, zone = cast(GridConnection, site.devices[site.grid]).tariff, site.location.zone
+        return np.zeros((grid.steps, METER_INPUTS))
+    connection, zone = cast(GridConnection, site.devices[site.grid]), site.location.zone
+    tariff, carbon = connection.tariff, connection.carbon
     start_s = grid.start.timestamp() + np.arange(grid.steps, dtype=np.float64) * grid.step_s
-    metered_s = tariff.demand_interval_s
+    metered_s, booked_s = tariff.demand_interval_s, max(tariff.demand_interval_s, grid.step_s)
     until = passages(start_s - grid.step_s, grid.step_s, metered_s, zone)
-    during = passages(start_s, grid.step_s, max(metered_s, grid.step_s), zone)
-    return np.column_stack([tariff.price_series(grid, zone), start_s % metered_s, *until, *during])
+    during = passages(start_s, grid.step_s, booked_s, zone)
+    months = _billing_months(start_s, grid.step_s, during[2] > 0.0, zone)
+    terms = tariff.terms_series(start_s, start_s - start_s % booked_s, months, zone)
+    emission = [carbon.emission_series(start_s)] if carbon is not None else []
+    return np.column_stack([terms, *emission, start_s % metered_s, *until, *during])
+
+
+def _billing_months(
+    since_s: FloatArray, step_s: float, rolled: npt.NDArray[np.bool_], zone: ZoneInfo
+) -> npt.NDArray[np.int64]:
+    """Month of the interval in which each step begins: that of the instant at which it was opened."""
+    months = np.asarray(_opened(since_s, step_s, rolled, zone).month, dtype=np.int64)
+    return months[np.cumsum(rolled) - rolled]
+
+
+def _opened(since_s: FloatArray, step_s: float, rolled: npt.NDArray[np.bool_], zone: ZoneInfo) -> pd.DatetimeIndex:
+    """Local instants: the first, and the end of each step with which another interval is opened."""
+    return _local(np.concatenate([since_s[:1], since_s[rolled] + step_s]), zone)
+
+
+def _local(instants_s: FloatArray, zone: ZoneInfo) -> pd.DatetimeIndex:
+    return pd.DatetimeIndex((instants_s * 1e6).astype("datetime64[us]"), tz="UTC").tz_convert(zone)
 
 
 def passages(since_s: FloatArray, step_s: float, length_s: float, zone: ZoneInfo) -> tuple[FloatArray, ...]:
@@ -41,9 +63,7 @@ def passages(since_s: FloatArray, step_s: float, length_s: float, zone: ZoneInfo
 
 def _month_ended(since_s: FloatArray, step_s: float, rolled: npt.NDArray[np.bool_], zone: ZoneInfo) -> FloatArray:
     """1 where the interval that opens is in another month than the one before it."""
-    opened = np.flatnonzero(rolled)
-    instants = np.concatenate([since_s[:1], since_s[opened] + step_s])
-    local = pd.DatetimeIndex((instants * 1e6).astype("datetime64[us]"), tz="UTC").tz_convert(zone)
+    local = _opened(since_s, step_s, rolled, zone)
     ended = np.zeros(len(since_s))
-    ended[opened] = np.diff(local.year * 12 + local.month) != 0
+    ended[rolled] = np.diff(local.year * 12 + local.month) != 0
     return ended

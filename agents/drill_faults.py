@@ -65,7 +65,9 @@ def _of_broker(period_s: float, max_age_s: float) -> Iterator[DrillFault]:
     named |= {"garble": Fault(garbled_fraction=0.1), "half_open": Fault(half_open=True), "reboot": Fault(refused=True)}
     for name, fault in named.items():
         within_s = soon_s if name == "reboot" else silent_s
-        yield DrillFault(name=name, fault=fault, whole_connection=True, must_be_seen=name not in MENDED_UNSEEN, within_s=within_s)
+        yield DrillFault(
+            name=name, fault=fault, whole_connection=True, must_be_seen=name not in MENDED_UNSEEN, within_s=within_s
+        )
     # A clock that is behind or ahead by less than `max_age_s` is within what the site tolerates.
     skew_s = max(2 * max_age_s, 3600.0)
     for name, sign in (("clock_behind", -1.0), ("clock_ahead", 1.0)):

@@ -5,25 +5,29 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
 from agents.forecasting import ForecastingAgent
+from twin.carbon import Carbon, Emission
 from twin.demand_interval import DemandInterval, Passage
 from twin.devices.base import Values
-from twin.devices.grid_connection import GridConnection, Tariff
+from twin.devices.grid_connection import GridConnection
 from twin.drives import Drives
 from twin.forecast import Forecast, Signals
 from twin.ledger import Watch
 from twin.network.limits import KINDS
 from twin.network.power_flow import FlowResult
+from twin.number_tree import numbers, with_numbers
 from twin.numeric import Flag, FloatArray, Num
 from twin.site import Site
 from twin.site_network import ByBus, Network
 from twin.state import SiteState
 from twin.tape import Rows, Symbol, Tape
+from twin.tariff import Tariff, Terms
 
+T = TypeVar("T")
 NOTHING: FloatArray = np.empty(0)
 FLOW_NUMBERS = ("slack_p_kw", "slack_q_kvar", "losses_kw", "unserved_kw")
 """What comes of a flow, before the counts of violations."""
@@ -33,7 +37,10 @@ FLOW_NUMBERS = ("slack_p_kw", "slack_q_kvar", "losses_kw", "unserved_kw")
 class Clock:
     """What the calendar says of one step; in the recording, where it is put in."""
 
-    price_per_kwh: Num
+    terms: Terms | None
+    """Of the tariff; None for a site without a grid."""
+    emission: Emission | None
+    """Of imported energy; None where that is no matter of the calendar."""
     elapsed_s: Num
     """Of the demand interval that is open at the beginning of the step."""
     until: Passage
@@ -58,12 +65,23 @@ class RecordedDemand(DemandInterval):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class RecordedTariff(Tariff):
-    """A tariff whose price of the hour is an input."""
+    """A tariff whose calendar is an input. Twin and ledger are given the same: their demand intervals begin
+    together, unless a step is longer than the meter's interval."""
 
-    recorded_per_kwh: Any
+    recorded: Terms
 
-    def price_per_kwh(self, local: datetime) -> Any:
-        return self.recorded_per_kwh
+    def terms(self, local: datetime, opened: datetime, month: int) -> Terms:
+        return self.recorded
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RecordedCarbon(Carbon):
+    """Emission factors that are an input."""
+
+    recorded: Emission
+
+    def emission(self, local: datetime) -> Emission:
+        return self.recorded
 
 
 class RecordedDrives(Drives):
@@ -179,8 +197,12 @@ class RecordedForecast(Forecast):
         return self.ask(hours, matters)
 
 
-def clock_inputs(tape: Tape, at: datetime) -> Clock:
+def clock_inputs(tape: Tape, site: Site, at: datetime) -> Clock:
     """A clock to be read before each step, in the order of its fields."""
+    terms, emission = calendar(site, at)
+
+    def recorded(tree: T) -> T:
+        return with_numbers(tree, iter([tape.input() for _ in numbers(tree)]))
 
     def passage() -> Passage:
         return Passage(
@@ -192,32 +214,43 @@ def clock_inputs(tape: Tape, at: datetime) -> Clock:
             month_ended=cast(Flag, tape.input() != 0.0),
         )
 
-    price, elapsed_s = cast(Num, tape.input()), cast(Num, tape.input())
-    return Clock(price_per_kwh=price, elapsed_s=elapsed_s, until=passage(), during=passage())
+    terms, emission = recorded(terms), recorded(emission)
+    return Clock(terms=terms, emission=emission, elapsed_s=cast(Num, tape.input()), until=passage(), during=passage())
 
 
-def with_recorded_price(site: Site, clock: Clock) -> Site:
-    """A site whose price of energy is an input."""
+def calendar(site: Site, at: datetime) -> tuple[Terms | None, Emission | None]:
+    """What the calendar says of one instant, beside the meters' clocks."""
     if site.grid is None:
+        return None, None
+    grid, local = cast(GridConnection, site.devices[site.grid]), at.astimezone(site.location.zone)
+    return grid.tariff.terms(local, local, local.month), grid.carbon.emission(local) if grid.carbon else None
+
+
+def with_recorded_calendar(site: Site, clock: Clock) -> Site:
+    """A site whose prices and emission factors are inputs."""
+    if site.grid is None or clock.terms is None:
         return site
     grid = cast(GridConnection, site.devices[site.grid])
-    tariff = RecordedTariff(
-        **{item.name: getattr(grid.tariff, item.name) for item in fields(Tariff)}, recorded_per_kwh=clock.price_per_kwh
-    )
-    return replace(site, devices={**site.devices, site.grid: replace(grid, tariff=tariff)})
+    tariff = RecordedTariff(**_fields_of(grid.tariff, Tariff), recorded=clock.terms)
+    carbon = grid.carbon
+    if carbon is not None and clock.emission is not None:
+        carbon = RecordedCarbon(**_fields_of(carbon, Carbon), recorded=clock.emission)
+    return replace(site, devices={**site.devices, site.grid: replace(grid, tariff=tariff, carbon=carbon)})
+
+
+def _fields_of(item: Any, cls: Any) -> dict[str, Any]:
+    return {field.name: getattr(item, field.name) for field in fields(cls)}
 
 
 def with_clock(demand: DemandInterval | None, clock: Passage, so_far_s: Num) -> DemandInterval | None:
     """A demand interval whose clock is an input."""
     if demand is None:
         return None
-    return RecordedDemand(
-        **{item.name: getattr(demand, item.name) for item in fields(DemandInterval)}, clock=clock, so_far_s=so_far_s
-    )
+    return RecordedDemand(**_fields_of(demand, DemandInterval), clock=clock, so_far_s=so_far_s)
 
 
 def without_clock(demand: DemandInterval | None) -> DemandInterval | None:
     """The interval itself."""
     if demand is None:
         return None
-    return DemandInterval(**{item.name: getattr(demand, item.name) for item in fields(DemandInterval)})
+    return DemandInterval(**_fields_of(demand, DemandInterval))

@@ -15,7 +15,7 @@ from agents.recorded_inputs import (
     RecordedNetwork,
     clock_inputs,
     with_clock,
-    with_recorded_price,
+    with_recorded_calendar,
     without_clock,
 )
 from agents.step_row import nothing
@@ -77,10 +77,10 @@ def record(around: Surroundings, memory: Memory, row_of: Row = nothing) -> Recor
     """Record the step that begins with `memory`, which every other one of the same length is like."""
     tape = Tape()
     recorded = with_numbers(memory, iter([tape.input() for _ in numbers(memory)]))
-    acting, clock = RecordedDrives(around.drives, tape), clock_inputs(tape, memory.plant.now)
+    acting, clock = RecordedDrives(around.drives, tape), clock_inputs(tape, around.site, memory.plant.now)
     recorded.meter.demand = with_clock(recorded.meter.demand, clock.until, clock.elapsed_s)
     recorded.tally.demand = with_clock(recorded.tally.demand, clock.during, clock.elapsed_s)
-    site = with_recorded_price(with_parameters(around.site, recorded.parameters), clock)
+    site = with_recorded_calendar(with_parameters(around.site, recorded.parameters), clock)
     forecasts = ForecastsBeside(around.forecasting, tape)
     network = RecordedNetwork(around.network, around.watch, tape)
     plant = SimulatedPlant(site, acting, network, memory=recorded.plant)

@@ -14,6 +14,7 @@ from twin.numeric import FloatArray, Num
 
 PLAIN = (
     "peak_import_kw", "energy_cost", "demand_cost", "fuel_cost", "carbon_kg", "pue", "wue_l_per_kwh",
+    "fixed_cost", "marginal_carbon_kg", "kwh_per_gpu_h", "unmet_heat_kwh", "over_limit_h", "unbacked_kwh", "wear_cost",
     "min_soc", "max_soc", "equivalent_full_cycles", "delivered_gpu_h", "deferred_gpu_h", "missed_deadlines",
     "max_balance_residual_kw", "longest_import_excess_steps",
 )  # fmt: skip
@@ -54,12 +55,19 @@ def summary(run: Run, books: Books) -> dict[str, Any]:
         "peak_import_kw": float(np.max(books.peak_import_kw)),
         "energy_cost": mean(books.energy_cost),
         "demand_cost": mean(books.demand_cost),
+        "fixed_cost": mean(books.fixed_cost),
         "fuel_cost": mean(books.fuel_cost),
         "currency": books.currency,
         "carbon_kg": mean(books.carbon_kg),
+        "marginal_carbon_kg": mean(books.marginal_carbon_kg),
         "pue": mean(books.pue),
+        "tue": None if books.tue is None else mean(books.tue),
         "wue_l_per_kwh": mean(books.wue_l_per_kwh),
+        "kwh_per_gpu_h": mean(books.kwh_per_gpu_h),
+        "heat": {"unmet_heat_kwh": mean(books.unmet_heat_kwh), "over_limit_h": mean(books.over_limit_h)},
+        "unbacked_kwh": mean(books.unbacked_kwh),
         "battery": {
+            "wear_cost": mean(books.wear_cost),
             "min_soc": float(np.min(books.min_soc)),
             "max_soc": float(np.max(books.max_soc)),
             "equivalent_full_cycles": mean(books.equivalent_full_cycles),
@@ -88,7 +96,8 @@ def columns_of(books: Books, scenarios: int) -> dict[str, FloatArray]:
     """The books as a table, one row for each scenario; `books_of` reads it back."""
     energy = {f"{name}_kwh": books.energy_kwh[name] for name in ENERGY}
     violations = {f"violations_{kind}_count": count for kind, count in books.violations.items()}
-    named = {**energy, **{name: getattr(books, name) for name in PLAIN}, **violations}
+    told = {} if books.tue is None else {"tue": books.tue}
+    named = {**energy, **{name: getattr(books, name) for name in PLAIN}, **told, **violations}
     return {name: np.array(np.broadcast_to(value, (scenarios,)), dtype=np.float64) for name, value in named.items()}
 
 
@@ -99,6 +108,7 @@ def books_of(columns: Mapping[str, FloatArray], currency: str) -> Books:
         energy_kwh={name: columns[f"{name}_kwh"] for name in ENERGY},
         violations={name.removeprefix("violations_").removesuffix("_count"): columns[name] for name in kinds},
         currency=currency,
+        tue=columns.get("tue"),
         **{name: columns[name] for name in PLAIN},
     )
 

@@ -12,6 +12,8 @@
       none: []
       feeder fault:
         - {element: field_cable, from: 2025-07-15T18:00Z, hours: 3}
+    random_outages:
+      - {element: grid, per_year: 1.2, mean_h: 2}
 """
 
 from __future__ import annotations
@@ -23,14 +25,16 @@ from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
-from annotated_types import Ge, Gt, MinLen
+from annotated_types import Ge, Gt, Le, MinLen
 from pydantic import Field, TypeAdapter, ValidationError
 
 from twin.devices.base import STRICT
 from twin.errors import InputError, Problem
 from twin.network.checks import one_of
+from twin.outages import interruptions
 from twin.scenario import Outage, Scenario
 from twin.site import Site
+from twin.timegrid import TimeGrid
 from twin.weather_source import WeatherSource
 from twin.yaml_file import Document, read_yaml
 
@@ -58,6 +62,20 @@ class PlannedOutage:
     hours: Annotated[float, Gt(0)]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RandomOutages:
+    """Outages that are drawn for each seed, see `twin.outages`; seed 0 has none."""
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
+
+    element: str
+    """A line, a transformer or the grid connection."""
+    per_year: Annotated[float, Gt(0), Le(1000)]
+    """Mean number: SAIFI."""
+    mean_h: Annotated[float, Gt(0)]
+    """Mean duration: SAIDI / SAIFI."""
+
+
 Values = Annotated[tuple[float, ...], MinLen(1)]
 
 
@@ -74,6 +92,8 @@ class ScenarioPlan:
     """Cases by name; a file lies beside the plan. Without any, the weather of the site."""
     outages: Mapping[str, tuple[PlannedOutage, ...]] = field(default_factory=lambda: {"none": ()})
     """Cases by name; a case without an outage is one, too."""
+    random_outages: tuple[RandomOutages, ...] = ()
+    """Beside those of every case."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,8 +105,11 @@ class PlannedScenario:
     """Columns of a table: `seed`, each parameter that varies, `weather` and `outages`."""
 
 
-def read_plan(path: Path, site: Site) -> tuple[PlannedScenario, ...]:
-    """Every scenario of a plan, seeds varying fastest. Raises `InputError` with every problem, each with its line."""
+def read_plan(path: Path, site: Site, grid: TimeGrid | None = None) -> tuple[PlannedScenario, ...]:
+    """Every scenario of a plan, seeds varying fastest. Raises `InputError` with every problem, each with its line.
+
+    Random outages are drawn over the time of the run, `grid`; without it there are none.
+    """
     document = read_yaml(path)
     plan = document.validate(TypeAdapter(ScenarioPlan))
     problems = (
@@ -96,7 +119,8 @@ def read_plan(path: Path, site: Site) -> tuple[PlannedScenario, ...]:
     )
     if problems:
         raise InputError(*problems)
-    return tuple(_combinations(plan, {name: beside(path, source) for name, source in plan.weather.items()}))
+    weathers = {name: beside(path, source) for name, source in plan.weather.items()}
+    return tuple(_combinations(plan, weathers, grid))
 
 
 def planned_seeds(seeds: Sequence[int]) -> tuple[PlannedScenario, ...]:
@@ -104,7 +128,9 @@ def planned_seeds(seeds: Sequence[int]) -> tuple[PlannedScenario, ...]:
     return tuple(PlannedScenario(scenario=Scenario(seed=seed), label={"seed": seed}) for seed in seeds)
 
 
-def _combinations(plan: ScenarioPlan, weathers: Mapping[str, WeatherSource]) -> Iterator[PlannedScenario]:
+def _combinations(
+    plan: ScenarioPlan, weathers: Mapping[str, WeatherSource], grid: TimeGrid | None
+) -> Iterator[PlannedScenario]:
     seeds = range(plan.seeds.first, plan.seeds.first + plan.seeds.count)
     for name, sky, values, seed in product(plan.outages, weathers or ("",), product(*plan.vary.values()), seeds):
         parameters = dict(zip(plan.vary, values, strict=True))
@@ -114,6 +140,7 @@ def _combinations(plan: ScenarioPlan, weathers: Mapping[str, WeatherSource]) -> 
             label["weather"] = sky
         if len(plan.outages) > 1 or outages:
             label["outages"] = name
+        outages += tuple(_drawn(plan.random_outages, seed, grid)) if grid is not None else ()
         scenario = Scenario(seed=seed, weather=weathers.get(sky), parameters=parameters, outages=outages)
         yield PlannedScenario(scenario=scenario, label=label)
 
@@ -126,6 +153,14 @@ def beside(plan: Path, source: WeatherSource) -> WeatherSource:
 def _outage(item: PlannedOutage) -> Outage:
     start = item.begins.replace(tzinfo=UTC) if item.begins.tzinfo is None else item.begins.astimezone(UTC)
     return Outage(element=item.element, start=start, end=start + timedelta(hours=item.hours))
+
+
+def _drawn(told: Sequence[RandomOutages], seed: int, grid: TimeGrid) -> Iterator[Outage]:
+    for item in told:
+        for one in interruptions(
+            item.element, seed, grid.start, grid.end, rate_per_year=item.per_year, mean_h=item.mean_h
+        ):
+            yield Outage(element=item.element, start=one.start, end=one.end)
 
 
 def _parameter_problems(plan: ScenarioPlan, site: Site, document: Document) -> Iterator[Problem]:
@@ -168,9 +203,13 @@ def weather_problems(weather: Mapping[str, WeatherSource], document: Document) -
 
 def _outage_problems(plan: ScenarioPlan, site: Site, document: Document) -> Iterator[Problem]:
     known = [*site.network.lines, *site.network.transformers, site.slack]
-    for name, items in plan.outages.items():
-        for place, item in enumerate(items):
-            if item.element not in known:
-                expected = one_of(item.element, known, "a line, a transformer or the source of the network")
-                keys = ("outages", name, place, "element")
-                yield document.problem(keys, found=repr(item.element), expected=expected)
+    named: list[tuple[tuple[str | int, ...], str]] = [
+        (("outages", name, place, "element"), item.element)
+        for name, items in plan.outages.items()
+        for place, item in enumerate(items)
+    ]
+    named += [(("random_outages", place, "element"), item.element) for place, item in enumerate(plan.random_outages)]
+    for keys, element in named:
+        if element not in known:
+            expected = one_of(element, known, "a line, a transformer or the source of the network")
+            yield document.problem(keys, found=repr(element), expected=expected)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
 from threadpoolctl import threadpool_limits
 
@@ -20,6 +20,8 @@ from agents.results import Run
 from agents.step_row import nothing
 from controllers.base import Rule
 from twin.clock import stopwatch_s
+from twin.connection_files import check_covered
+from twin.devices.grid_connection import GridConnection
 from twin.drives import Drives
 from twin.errors import PowerFlowError
 from twin.ledger import Books, Ledger, watch_limits
@@ -62,6 +64,8 @@ def surroundings(
     sources = dict.fromkeys(scenario.weather for scenario in scenarios)
     weathers = {source: read_weather(source or site.weather, site.location, grid, site_path) for source in sources}
     parameters = varied(scenarios)
+    if site.grid is not None:
+        check_covered(cast(GridConnection, site.devices[site.grid]), grid.start.timestamp(), grid.end.timestamp())
     return Surroundings(
         site=site,
         parameters=parameters,

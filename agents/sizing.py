@@ -38,6 +38,8 @@ class Outcome:
     carbon_t_per_year: float
     pue: float
     wue_l_per_kwh: float
+    tue: float | None
+    """None: the equipment does not tell what of its power reaches compute components."""
     kwh_per_gpu_h: float
     """Energy of the whole facility for each GPU-hour that was delivered."""
     peak_import_kw: float
@@ -86,7 +88,6 @@ def _outcome(
     design: Design, weather: str, row: Mapping[str, float], years: float, capital_cost_per_year: float
 ) -> Outcome:
     running_cost = (row["energy_cost"] + row["demand_cost"]) / years
-    facility_kwh = row["it_kwh"] * row["pue"]
     return Outcome(
         cooling=design.cooling,
         weather=weather,
@@ -96,9 +97,10 @@ def _outcome(
         carbon_t_per_year=row["carbon_kg"] / 1000.0 / years,
         pue=row["pue"],
         wue_l_per_kwh=row["wue_l_per_kwh"],
-        kwh_per_gpu_h=facility_kwh / row["delivered_gpu_h"] if row["delivered_gpu_h"] > 0.0 else float("nan"),
+        kwh_per_gpu_h=row["kwh_per_gpu_h"],
         peak_import_kw=row["peak_import_kw"],
         missed_jobs=row["missed_deadlines"] / years,
+        tue=row.get("tue"),
         unmet_steps=sum(count for name, count in row.items() if name.startswith("violations_")),
     )
 

@@ -10,7 +10,8 @@ import struct
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from benchmarks.evcc_registers import ENCODING, PASSED_THROUGH
+from evcc_registers import ENCODING, PASSED_THROUGH
+
 from twin.telemetry.map_formula import Place
 
 Data = Mapping[str, Any]

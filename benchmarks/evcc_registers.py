@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from benchmarks.evcc_templates import MARK_W
+from evcc_templates import MARK_W
 
 Data = Mapping[str, Any]
 ENCODING = re.compile(r"(u?int|float|bool)(8|16|32|64)(s?)(nan)?(s?)")

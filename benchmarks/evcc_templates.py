@@ -10,9 +10,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from zipfile import ZipFile
 
+from measured_data import measured
 from ruamel.yaml import YAML
-
-from benchmarks.measured_data import measured
 
 Data = Mapping[str, Any]
 MARK_W = 7777

@@ -19,9 +19,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from measured_data import measured
 from scipy.optimize import brentq, least_squares
 
-from benchmarks.measured_data import measured
 from twin.devices.gpu_models import BATCH_FITS, GPU_MODELS, CapCurve
 from twin.devices.gpu_power import batch_w, capped_w, speed_fraction, utilised_w
 from twin.devices.server_power import Node

@@ -18,10 +18,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.evcc_arithmetic import Memory, evcc_value
-from benchmarks.evcc_registers import MissingError, number, writes
-from benchmarks.evcc_registers import field as register_field
-from benchmarks.evcc_templates import MARK_W, rendered, templates, usages
+from evcc_arithmetic import Memory, evcc_value
+from evcc_registers import MissingError, number, writes
+from evcc_registers import field as register_field
+from evcc_templates import MARK_W, rendered, templates, usages
+
 from twin.errors import InputError
 from twin.telemetry.map_draft import flow, scalar
 from twin.telemetry.map_formula import value_of

@@ -85,7 +85,11 @@ class DemandInterval:
 
     def closing_peak_kw(self, import_kw: Num, passage: Passage) -> Num:
         """The billing month's highest average, this interval taken as closed after its part of a passage."""
-        return larger(self.billed_peak_kw, self._energy_kwh(import_kw, passage) * SECONDS_PER_HOUR / self.length_s)
+        return larger(self.billed_peak_kw, self.closed_kw(import_kw, passage))
+
+    def closed_kw(self, import_kw: Num, passage: Passage) -> Num:
+        """Average of this interval, taken as closed after its part of a passage."""
+        return self._energy_kwh(import_kw, passage) * SECONDS_PER_HOUR / self.length_s
 
     def _energy_kwh(self, import_kw: Num, passage: Passage) -> Num:
         return self.energy_kwh + energy_kwh(import_kw, passage.old_s)

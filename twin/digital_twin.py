@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, cast
 
-from twin import demand_interval
+from twin import billing, demand_interval
 from twin.devices.base import Device
 from twin.devices.grid_connection import GridConnection
 from twin.errors import PowerFlowError
@@ -17,6 +17,7 @@ from twin.points import Quality, Reading, Snapshot
 from twin.simulator import sum_of
 from twin.site import Site
 from twin.state import AssetState, GridState, NetworkEstimate, SiteState
+from twin.tariff import Terms
 from twin.units import SECONDS_PER_HOUR
 
 Power = Literal["p_kw", "q_kvar"]
@@ -52,6 +53,10 @@ class MeterMemory:
     """What the twin carries from one cycle to the next, since the meters do not show it."""
 
     demand: demand_interval.DemandInterval | None = None
+    registers: billing.Registers | None = None
+    """Of the billing month that runs, as far as they decide what energy and demand cost now."""
+    terms: Terms | None = None
+    """Of the tariff, since the cycle before."""
     until: datetime | None = None
     """How far the demand interval is metered."""
     counter_kwh: Num | None = None
@@ -93,25 +98,41 @@ class DigitalTwin:
         grid = cast(GridConnection, site.devices[cast(str, self._grid)])
         import_kw, quality, reason = connection_power(site, snapshot, assets, network)
         local = snapshot.now.astimezone(site.location.zone)
-        self._meter_demand(grid, snapshot, import_kw, local)
+        terms = self._meter_demand(grid, snapshot, import_kw, local)
+        registers = cast(billing.Registers, self.memory.registers)
+        free = billing.free_demand(grid.tariff, registers, terms.demand_share)
+        block_per_kwh = billing.block_price_per_kwh(grid.tariff, registers, terms.period_share)
+        emission = grid.emission(local)
         return GridState(
             import_kw=import_kw,
             quality=quality,
             contracted_import_kw=grid.contracted_import_kw,
             export_limit_kw=grid.export_limit_kw,
-            price_per_kwh=grid.tariff.price_per_kwh(local),
-            export_price_per_kwh=grid.tariff.export_price_per_kwh,
+            price_per_kwh=terms.price_per_kwh + block_per_kwh,
+            export_price_per_kwh=terms.export_price_per_kwh,
+            free_demand_kw=free.free_kw,
+            demand_price_per_kw=free.price_per_kw,
+            carbon_g_per_kwh=emission.average_g_per_kwh,
+            marginal_carbon_g_per_kwh=emission.marginal_g_per_kwh,
             demand=cast(demand_interval.DemandInterval, self.memory.demand),
             reason=reason,
         )
 
-    def _meter_demand(self, grid: GridConnection, snapshot: Snapshot, import_kw: Num, local: datetime) -> None:
-        """Follow the utility meter's own interval with what was imported since the last cycle."""
+    def _meter_demand(self, grid: GridConnection, snapshot: Snapshot, import_kw: Num, local: datetime) -> Terms:
+        """Follow the utility meter with what was imported since the last cycle; what holds now."""
         now, memory = snapshot.now, self.memory
         before = memory.demand or demand_interval.opening(now, local, grid.tariff.demand_interval_s)
         since = memory.until or now
         mean_kw = self._mean_import_kw(snapshot, import_kw, (now - since).total_seconds())
-        memory.demand, memory.until = before.after(mean_kw, before.passage(since, now, local)), now
+        passage = before.passage(since, now, local)
+        memory.demand, memory.until = before.after(mean_kw, passage), now
+        tariff, opened = grid.tariff, memory.demand.start.astimezone(self._site.location.zone)
+        terms = tariff.terms(local, opened, memory.demand.billing_month[1])
+        past = memory.terms or terms
+        registers = memory.registers or billing.opening_registers(tariff)
+        registers = billing.counted(registers, before, passage, mean_kw, 0.0, past)
+        memory.registers, memory.terms = billing.turned(registers, passage, past), terms
+        return terms
 
     def _mean_import_kw(self, snapshot: Snapshot, import_kw: Num, seconds: float) -> Num:
         """Mean import since the last cycle: from the meter's energy counter, or the present power without one."""

@@ -30,6 +30,8 @@ OPERATION = {
     "neg": "fneg {type} {0}",
     "abs": "call {type} @llvm.fabs.{suffix}({type} {0})",
     "sqrt": "call {type} @llvm.sqrt.{suffix}({type} {0})",
+    "exp": "call {type} @llvm.exp.{suffix}({type} {0})",
+    "log": "call {type} @llvm.log.{suffix}({type} {0})",
     "pow": "call {type} @llvm.pow.{suffix}({type} {0}, {type} {1})",
     "lt": "fcmp olt {type} {0}, {1}",
     "le": "fcmp ole {type} {0}, {1}",
@@ -176,7 +178,7 @@ def _text(program: _Program, columns: int, lanes: int) -> str:
     suffix = "f64" if lanes == 1 else f"v{lanes}f64"
     head = [
         f"declare {kinds[0]} @llvm.{name}.{suffix}({', '.join([kinds[0]] * count)})"
-        for name, count in (("fabs", 1), ("sqrt", 1), ("pow", 2))
+        for name, count in (("fabs", 1), ("sqrt", 1), ("exp", 1), ("log", 1), ("pow", 2))
     ]
     parts = [_Part(program, number, columns, kinds, suffix).text(lanes) for number in range(len(program.stretches))]
     return "\n".join([*head, *parts])

@@ -76,6 +76,27 @@ def ratio(numerator: Num, denominator: Num, otherwise: Num = 0.0) -> Num:
     return numerator / denominator if denominator else otherwise
 
 
+def sqrt(value: Num) -> Num:
+    """The square root of a number that is 0 or more: correctly rounded, and one instruction where a power is a call."""
+    if type(value) is float:
+        return math.sqrt(value)
+    return _recorded("sqrt", value) if symbolic(value) else np.sqrt(value)
+
+
+def exp(value: Num) -> Num:
+    """The exponential."""
+    if type(value) is float:
+        return math.exp(value)
+    return _recorded("exp", value) if symbolic(value) else np.exp(value)
+
+
+def log(value: Num) -> Num:
+    """The natural logarithm of a number above 0."""
+    if type(value) is float:
+        return math.log(value)
+    return _recorded("log", value) if symbolic(value) else np.log(value)
+
+
 def any_true(flag: Flag) -> bool:
     """Whether `flag` holds in at least one scenario; of what is recorded: whether it may."""
     if type(flag) is bool:

@@ -17,7 +17,9 @@ from pydantic import AfterValidator, ConfigDict, Discriminator, Field, Tag, Type
 
 import twin.cooling
 import twin.devices
+from twin.connection_files import with_files
 from twin.devices.base import DEVICES, STRICT, Account, Device
+from twin.devices.grid_connection import GridConnection
 from twin.errors import InputError, Problem
 from twin.network.pandapower_file import NetworkFile, NotANetError, merged, read_net
 from twin.network.topology import Topology
@@ -156,11 +158,27 @@ def load_document(path: Path) -> tuple[Site, Document]:
     columns = {item.name: getattr(parsed, item.name) for item in fields(Site)}
     if isinstance(parsed.network, NetworkFile):
         columns["network"] = _network_from_file(parsed.network, document, {item.bus for item in _sources(parsed)})
+    columns["devices"] = _with_files(parsed.devices, document)
     site = Site(**columns)
     problems = tuple(cross_check(site, document))
     if problems:
         raise InputError(*problems)
     return site, document
+
+
+def _with_files(devices: Mapping[str, Device[Any]], document: Document) -> Mapping[str, Device[Any]]:
+    """The devices with the tariffs and series that grid connections name."""
+
+    def read(name: str, device: GridConnection) -> GridConnection:
+        def complain(key: str, found: str, expected: str) -> Problem:
+            return document.problem(("devices", name, *key.split(".")), found=found, expected=expected)
+
+        return with_files(device, document.path.parent, complain)
+
+    return {
+        name: cast(Device[Any], read(name, device)) if isinstance(device, GridConnection) else device
+        for name, device in devices.items()
+    }
 
 
 def _sources(parsed: Any) -> list[Device[Any]]:

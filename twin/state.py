@@ -9,7 +9,7 @@ from datetime import datetime
 from twin.demand_interval import DemandInterval
 from twin.devices.base import Account, Group, Values
 from twin.flexibility import Flexibility
-from twin.numeric import Num
+from twin.numeric import UNBOUNDED, Num
 from twin.points import Quality
 from twin.quick import quick
 
@@ -51,8 +51,17 @@ class GridState:
     contracted_import_kw: float
     export_limit_kw: float
     price_per_kwh: Num
+    """Of the next kWh."""
     export_price_per_kwh: Num
     demand: DemandInterval
+    free_demand_kw: Num = UNBOUNDED
+    """Highest interval average that adds nothing to the bill: that of the binding demand charge in this period."""
+    demand_price_per_kw: Num = 0.0
+    """What each kW above it costs, up to the peak of the next charge."""
+    carbon_g_per_kwh: Num = 0.0
+    """Average emission factor of imported energy."""
+    marginal_carbon_g_per_kwh: Num = 0.0
+    """What one kWh more or less emits or saves."""
     reason: str = ""
 
 

@@ -48,3 +48,16 @@ def sun_at(index: pd.DatetimeIndex, latitude_deg: float, longitude_deg: float) -
 def sun_over(grid: TimeGrid, latitude_deg: float, longitude_deg: float) -> Sun:
     """Sun at the middle of each interval of `grid`; remembered, since weather and every array ask for it."""
     return sun_at(grid.index(), latitude_deg, longitude_deg)
+
+
+def beam_and_diffuse_w_m2(ghi_w_m2: FloatArray, sun: Sun) -> tuple[FloatArray, FloatArray]:
+    """Direct normal and diffuse horizontal irradiance from the global one, where a station measures nothing else.
+
+    They close: ``ghi = dni · cos(zenith) + dhi``. Made from hourly means; below 3° of elevation all light counts as
+    diffuse.
+
+    Source: Driesse, Jensen & Perez 2024, doi:10.1016/j.solener.2023.112093, a continuous form of Erbs et al. 1982, as
+    `pvlib.irradiance.erbs_driesse`.
+    """
+    parts = pvlib.irradiance.erbs_driesse(ghi_w_m2, sun.zenith_deg, dni_extra=sun.extra_w_m2)
+    return np.asarray(parts["dni"], dtype=np.float64), np.asarray(parts["dhi"], dtype=np.float64)

@@ -22,8 +22,9 @@ WEATHER_HEADER = "time,ghi_w_m2,dni_w_m2,dhi_w_m2,dry_bulb_c,relative_humidity_f
 
 SUMMARY = {
     "site", "policy", "start", "end", "step_s", "steps", "energy_kwh", "peak_import_kw", "energy_cost", "demand_cost",
-    "currency", "carbon_kg", "pue", "wue_l_per_kwh", "battery", "gpu", "violations", "balance_residual_kw_max",
-    "scenarios", "wall_s",
+    "fixed_cost", "currency", "carbon_kg", "marginal_carbon_kg", "pue", "tue", "wue_l_per_kwh",
+    "kwh_per_gpu_h", "heat", "unbacked_kwh", "battery", "gpu", "violations",
+    "balance_residual_kw_max", "scenarios", "wall_s",
 }  # fmt: skip
 ENERGY = {
     "import", "export", "pv", "wind", "genset", "battery_charge", "battery_discharge", "it", "cooling", "ups_losses",
@@ -49,7 +50,7 @@ def test_a_simulation_writes_its_summary_and_its_steps(monkeypatch: pytest.Monke
     result = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))
     assert result.keys() >= SUMMARY
     assert result["energy_kwh"].keys() == ENERGY
-    assert result["battery"].keys() == {"min_soc", "max_soc", "equivalent_full_cycles"}
+    assert result["battery"].keys() == {"min_soc", "max_soc", "equivalent_full_cycles", "wear_cost"}
     assert result["gpu"].keys() == {"delivered_gpu_h", "deferred_gpu_h", "missed_deadlines"}
     assert (result["steps"], result["scenarios"], result["policy"]) == (72, 3, "rules")
     assert result["balance_residual_kw_max"] <= 1e-6 * result["peak_import_kw"]
@@ -109,23 +110,32 @@ def test_check_names_what_is_overloaded(
     assert "60 A" in told
 
 
+MISTAKES: Sequence[tuple[tuple[str, str], list[str]]] = [
+    (("rated_dc_kw: 30", "rated_dc_kW: 30"), ["devices.solar.rated_dc_kW", "unknown key", "rated_dc_kw?"]),
+    (("capacity_kwh: 120", "capacity_mwh: 0.12"), ["devices.battery.capacity_mwh", "unit is part of the key"]),
+    (
+        ("to_bus: solar_480v", "to_bus: solar_48v"),
+        ["solar_cable.to_bus", "'solar_48v'", "did you mean solar_480v?"],
+    ),
+    (("port: 15122", "port: 15121"), ["solar_inverter.port", "15121 unit_id 1", "battery_inverter"]),
+    (("rule: price", "rule: prize"), ["rules.6.rule", "'prize'", "did you mean price?"]),
+    (("priority: 40", "priority: 50"), ["rules.5.priority", "gpu_shift"]),
+]
+MISTAKES_OF_LINKS: Sequence[tuple[tuple[str, str], list[str]]] = [
+    (("map: pv_inverter", "map: pv_invertor"), ["links.solar_inverter.map", "pv_invertor", "pv_inverter"]),
+    (("map: pv_inverter", "map: battery_inverter"), ["available_kw", "a setpoint p_kw", "the setpoint limit_kw"]),
+]
+"""A simulation does without links, and does not look at their maps."""
+COMMANDS = ("check", "simulate", "emulate", "run", "demo")
+
+
 @pytest.mark.parametrize(
-    ("change", "words"),
+    ("command", "change", "words"),
     [
-        (("rated_dc_kw: 30", "rated_dc_kW: 30"), ["devices.solar.rated_dc_kW", "unknown key", "rated_dc_kw?"]),
-        (("capacity_kwh: 120", "capacity_mwh: 0.12"), ["devices.battery.capacity_mwh", "unit is part of the key"]),
-        (
-            ("to_bus: solar_480v", "to_bus: solar_48v"),
-            ["solar_cable.to_bus", "'solar_48v'", "did you mean solar_480v?"],
-        ),
-        (("port: 15122", "port: 15121"), ["solar_inverter.port", "15121 unit_id 1", "battery_inverter"]),
-        (("rule: price", "rule: prize"), ["rules.6.rule", "'prize'", "did you mean price?"]),
-        (("priority: 40", "priority: 50"), ["rules.5.priority", "gpu_shift"]),
-        (("map: pv_inverter", "map: pv_invertor"), ["links.solar_inverter.map", "pv_invertor", "pv_inverter"]),
-        (("map: pv_inverter", "map: battery_inverter"), ["available_kw", "a setpoint p_kw", "the setpoint limit_kw"]),
+        *((command, *mistake) for command in COMMANDS for mistake in MISTAKES),
+        *((command, *mistake) for command in COMMANDS if command != "simulate" for mistake in MISTAKES_OF_LINKS),
     ],
 )
-@pytest.mark.parametrize("command", ["check", "simulate", "emulate", "run", "demo"])
 def test_a_mistake_in_a_file_ends_every_command_at_once(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],

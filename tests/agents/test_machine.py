@@ -119,10 +119,10 @@ def test_the_calendar_of_a_run_is_that_of_one_cycle_after_the_other(start: datet
         during = ledger.passage(now, end, end.astimezone(zone))
         ledger = ledger.after(0.0, during)
         wanted = [during.old_s, during.new_s, during.rolled, during.month_ended]
-        np.testing.assert_allclose(table[step, 6:], np.array(wanted, dtype=float), atol=1e-6)
+        np.testing.assert_allclose(table[step, -4:], np.array(wanted, dtype=float), atol=1e-6)
         if step:
             until = twin.passage(grid.at(step - 1), now, now.astimezone(zone))
             twin = twin.after(0.0, until)
             wanted = [until.old_s, until.new_s, until.rolled, until.month_ended]
-            np.testing.assert_allclose(table[step, 2:6], np.array(wanted, dtype=float), atol=1e-6)
-            assert table[step, 1] == pytest.approx(twin.elapsed_s(now), abs=1e-6)
+            np.testing.assert_allclose(table[step, -8:-4], np.array(wanted, dtype=float), atol=1e-6)
+            assert table[step, -9] == pytest.approx(twin.elapsed_s(now), abs=1e-6)

@@ -9,6 +9,7 @@ from agents.assemble import load
 from agents.scenario_plan import planned_seeds, read_plan
 from twin.errors import InputError
 from twin.scenario import Outage, Scenario
+from twin.timegrid import TimeGrid
 from twin.weather_source import WeatherSource
 
 SITE = load(Path(__file__).parents[2] / "site_configs" / "campus.yaml").site
@@ -104,3 +105,30 @@ def test_weather_that_is_not_there_is_told_with_its_line(tmp_path: Path, line: s
     assert problem.line == 3
     assert found in problem.found
     assert expected in problem.expected
+
+
+YEAR = TimeGrid(start=datetime(2025, 1, 1, tzinfo=UTC), step_s=3600.0, steps=8760)
+
+
+def test_random_outages_are_drawn_for_each_seed_beside_those_of_a_case(tmp_path: Path) -> None:
+    plan = write(
+        tmp_path,
+        "seeds: {first: 0, count: 3}",
+        "outages:",
+        "  cable:",
+        "    - {element: field_cable, from: 2025-07-15T14:00, hours: 3}",
+        "random_outages:",
+        "  - {element: grid, per_year: 40, mean_h: 2}",
+    )
+    calm, one, other = (item.scenario.outages for item in read_plan(plan, SITE, YEAR))
+    assert [item.element for item in calm] == ["field_cable"], "seed 0 is the year as it stands"
+    assert {item.element for item in one} == {"field_cable", "grid"}
+    assert one[1:] != other[1:]
+    assert all(YEAR.start < item.start < YEAR.end for item in one)
+
+
+def test_random_outages_of_nothing_are_told_with_their_line(tmp_path: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        read_plan(write(tmp_path, "random_outages:", "  - {element: gird, per_year: 1, mean_h: 2}"), SITE, YEAR)
+    (problem,) = caught.value.problems
+    assert (problem.line, problem.path, problem.found) == (2, "random_outages.0.element", "'gird'")

@@ -82,7 +82,7 @@ def test_the_front_is_what_no_other_dominates() -> None:
 def outcome(**changes: Any) -> Outcome:
     plain = Outcome(
         cooling="x", weather="here", scale={}, cost_per_year=1.0, capital_cost_per_year=0.0, carbon_t_per_year=1.0,
-        pue=1.1, wue_l_per_kwh=0.1, kwh_per_gpu_h=1.0, peak_import_kw=1.0, missed_jobs=0.0, unmet_steps=0.0,
+        pue=1.1, tue=None, wue_l_per_kwh=0.1, kwh_per_gpu_h=1.0, peak_import_kw=1.0, missed_jobs=0.0, unmet_steps=0.0,
     )  # fmt: skip
     return replace(plain, **changes)
 

@@ -55,6 +55,7 @@ CLOCK_READERS = {
 MAY_CATCH_ALL: dict[str, str] = {
     "twin/telemetry/modbus.py:probe": "one device must not deafen us to all others; it is lost, with the reason",
     "twin/telemetry/modbus.py:poll": "as probe",
+    "twin/telemetry/modbus_gateway.py:_on_data": "decoders fail in many ways on garbage; the unit is lost, and told",
     "twin/telemetry/modbus_gateway.py:_revive": "whatever forbids a connection is told, and tried again",
     "twin/telemetry/modbus_devices.py:_transmit": "as probe; the command is LOST",
     "twin/telemetry/mqtt_session.py:loop_forever": "as _on_message, for what paho itself cannot read",

@@ -23,6 +23,7 @@ from tests.twin.telemetry.telemetry_rig import (
     free_port,
     modbus,
     read_until,
+    scripted,
     serving,
     site_of,
     snapshot,
@@ -244,6 +245,19 @@ def test_flipped_bits_stop_nothing_and_no_value_leaves_its_range() -> None:
         assert good > 200
         rig.set(Fault())
         rig.until_well()
+
+
+def test_an_answer_that_cannot_be_decoded_costs_neither_the_connection_nor_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """pymodbus would raise in the event loop, which prints a traceback and closes the connection for all units."""
+    with scripted(lambda request: request.transaction + b"\0\0\0\3\1\x55\1") as device:
+        links = {name: modbus(name, "ups", device.port, unit, TIMEOUT_S) for name, unit in (("a", 1), ("b", 2))}
+        with controlling(site_of(links)) as plant:
+            read_until(plant, lambda image: "cannot be decoded" in image.lost.get("a", ""))
+            device.answer = lambda request: request.registers(*[100] * request.count)
+            read_until(plant, lambda image: not image.lost)
+    assert not caplog.records
 
 
 UNITS = range(1, 11)

@@ -8,7 +8,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from twin import numeric
-from twin.numeric import Num, any_true, clip, count_true, first, larger, largest_magnitude, ratio, smaller, where
+from twin.numeric import (
+    Num,
+    any_true,
+    clip,
+    count_true,
+    exp,
+    first,
+    larger,
+    largest_magnitude,
+    log,
+    ratio,
+    smaller,
+    sqrt,
+    where,
+)
 
 numbers = st.floats(-1e6, 1e6) | st.integers(-5, 5).map(float) | st.integers(-5, 5)
 triples = st.lists(st.tuples(numbers, numbers, numbers), min_size=1, max_size=5)
@@ -43,6 +57,20 @@ def test_where_bounds_cross_the_low_one_wins() -> None:
 def test_a_ratio_to_nothing_is_the_given_value_and_warns_of_nothing() -> None:
     assert ratio(1.0, 0.0, 7.0) == 7.0
     np.testing.assert_array_equal(ratio(np.array([1.0, 4.0]), np.array([0.0, 2.0])), [0.0, 2.0])
+
+
+def test_exponential_and_logarithm_undo_each_other_and_give_the_same_for_one_and_for_many() -> None:
+    values = np.array([-700.0, -1.5, 0.0, 1e-9, 3.0])
+    assert exp(values) == pytest.approx([exp(each) for each in values.tolist()], rel=1e-15)
+    assert log(exp(values)) == pytest.approx(values, rel=1e-15, abs=1e-15)
+    assert log(exp(-1.5)) == pytest.approx(-1.5, rel=1e-15)
+    assert exp(-1e9) == 0.0
+
+
+def test_a_square_root_is_the_same_for_one_and_for_many() -> None:
+    values = np.array([0.0, 1e-9, 2.0, 1e300])
+    np.testing.assert_array_equal(sqrt(values), [sqrt(each) for each in values.tolist()])
+    assert sqrt(2.0) == 2.0**0.5
 
 
 def test_summaries_over_scenarios() -> None:

@@ -12,12 +12,15 @@ from twin.numeric import (
     any_true,
     clip,
     count_true,
+    exp,
     finite,
     first,
     larger,
+    log,
     magnitude,
     ratio,
     smaller,
+    sqrt,
     where,
 )
 from twin.tape import Rows, Symbol, Tape
@@ -42,6 +45,9 @@ def formula(a: Num, b: Num) -> list[Num]:
         count_true((a >= b) ^ (b <= 1.0)),
         count_true(finite(a * 1e305)),
         clip(magnitude(a), 0.0, 1.0) ** 2.7,
+        exp(clip(a, -700.0, 3.0)),
+        log(magnitude(a) + 1e-3),
+        sqrt(magnitude(a)),
         count_true((a != b) & True),
         count_true((a != b) | False),
     ]

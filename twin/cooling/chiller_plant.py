@@ -1,4 +1,4 @@
-"""Water-cooled chillers with wet towers, for air-cooled halls with rear-door heat exchangers."""
+"""Chilled-water plant as a device, for air-cooled halls with rear-door heat exchangers."""
 
 from __future__ import annotations
 
@@ -6,33 +6,38 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
-from annotated_types import Ge, Gt, Le
+from annotated_types import Ge, Gt, Lt
 
-from twin.cooling.chiller import MIN_CONDENSER_C, chiller_kw
-from twin.cooling.tower import condenser_water_c, tower_fan_fraction
-from twin.cooling.water import FAN_EXPONENT, PUMP_EXPONENT, affinity_kw, evaporated_l
-from twin.devices.base import DEVICES, STRICT, Account, Drive, Group, Step, Values
+from twin.cooling.chillers import ChilledWater
+from twin.cooling.fans_and_pumps import fan_kw
+from twin.cooling.plant_duty import PlantDuty, during
+from twin.cooling.thermal_store import ChilledWaterTank
+from twin.cooling.tower import Tower
+from twin.devices.base import DEVICES, Account, Drive, Group, Step, Values
 from twin.noise import Seed
-from twin.numeric import Num, clip, larger, smaller
+from twin.numeric import Num, clip, larger, where
 from twin.units import SECONDS_PER_HOUR
 from twin.weather import Weather
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChillerPlantState:
-    """It remembers nothing: its minutes of thermal inertia are shorter than the steps it is asked about."""
+    """Its minutes of thermal inertia are shorter than the steps it is asked about; it remembers its tank alone."""
+
+    stored_kwh: Num = 0.0
+    """Cold, in the tank."""
 
 
 @DEVICES.add("chiller_plant")
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ChillerPlant:
+class ChillerPlant(ChilledWater):
     """Takes the heat of what it serves at once (quasi-static).
 
-    Where the heat exceeds the chillers' capacity, the rest is booked as `unmet_heat_kwh`, and the
-    supply warms by what it would rise in one pass through the halls.
+    Where the heat exceeds the chillers' capacity, the rest is booked as `unmet_heat_kwh`, and the supply warms by
+    what it would rise in one pass through the halls. Hours with heat in which the curves were used outside of what
+    they were fitted to are counted in `curve_clamped_h`.
     """
 
-    __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
     group: ClassVar[Group | None] = None
     account: ClassVar[Account] = Account.COOLING
     setpoint: ClassVar[str | None] = None
@@ -55,29 +60,43 @@ class ChillerPlant:
     bus: str
     serves: tuple[str, ...]
     """Devices whose heat it takes."""
-    rated_heat_kw: Annotated[float, Gt(0)]
-    """Thermal capacity at 6.67 °C chilled and 29.4 °C condenser water."""
-    reference_cop: Annotated[float, Gt(0)] = 5.5
-    """At the same conditions and full load."""
     supply_c: float = 10.0
-    """Chilled water to the doors. The chiller's curves hold from 5 to 10 °C."""
+    """Chilled water to the doors. The default curves hold from 5 to 10 °C."""
     tower_approach_k: Annotated[float, Gt(0)] = 5.0
-    """Condenser water above wet bulb."""
-    pump_kw: Annotated[float, Ge(0)]
-    """At rated flow."""
+    """Condenser water above wet bulb at rated heat, at `tower_design_wet_bulb_c`."""
+    tower_design_wet_bulb_c: float = 24.0
+    tower_range_k: Annotated[float, Gt(0)] = 5.0
+    """Warming of the condenser water."""
     tower_fan_kw: Annotated[float, Ge(0)]
-    """At rated air flow."""
+    """At rated air flow; 0 of air-cooled chillers, whose curves contain their fans."""
+    concentration_ratio: Annotated[float, Gt(1)] = 4.0
+    """Cycles of concentration of the tower's water."""
+    drift_fraction: Annotated[float, Ge(0), Lt(1)] = 5e-5
+    """Of the tower's water, lost as droplets."""
     door_fan_kw: Annotated[float, Ge(0)] = 0.0
-    """At rated air flow."""
-    min_flow_fraction: Annotated[float, Gt(0), Le(1)] = 0.3
-    """Lowest flow of water and of door air, of rated."""
-    rise_k: Annotated[float, Gt(0)] = 6.0
-    """Warming of the water at rated heat and flow."""
+    """At rated air flow; lowest as that of the water."""
+
+    tank: ChilledWaterTank | None = None
+
+    @property
+    def tower(self) -> Tower | None:
+        """Sized for the chillers; None of air-cooled ones."""
+        if self.machine.condenser == "air":
+            return None
+        return Tower(
+            rated_heat_kw=self.rated_heat_kw * (1.0 + 1.0 / self.cop),
+            approach_k=self.tower_approach_k,
+            design_wet_bulb_c=self.tower_design_wet_bulb_c,
+            range_k=self.tower_range_k,
+            fan_kw=self.tower_fan_kw,
+            concentration_ratio=self.concentration_ratio,
+            drift_fraction=self.drift_fraction,
+        )
 
     @property
     def rated_kw(self) -> float:
-        """Chillers at full load at the reference point, with all pumps and fans."""
-        return self.rated_heat_kw / self.reference_cop * 1.15 + self.pump_kw + self.tower_fan_kw + self.door_fan_kw
+        """With the fans of the doors."""
+        return self.full_kw + self.door_fan_kw
 
     @property
     def free_setpoint(self) -> float:
@@ -88,10 +107,10 @@ class ChillerPlant:
         return 0.0
 
     def initial(self) -> ChillerPlantState:
-        return ChillerPlantState()
+        return ChillerPlantState(stored_kwh=0.0 if self.tank is None else self.tank.capacity_kwh)
 
     def drive(self, weather: Weather, seed: Seed) -> Drive:
-        return {"wet_bulb_c": weather.wet_bulb_c}
+        return {"dry_bulb_c": weather.dry_bulb_c, "wet_bulb_c": weather.wet_bulb_c}
 
     def step(
         self, state: ChillerPlantState, setpoint: Num, drive: Values, served: Sequence[Step[Any]], step_s: float
@@ -99,35 +118,32 @@ class ChillerPlant:
         heat_kw: Num = 0.0
         for item in served:
             heat_kw = heat_kw + item.heat_kw
-        wet_bulb_c, hours = drive["wet_bulb_c"], step_s / SECONDS_PER_HOUR
-        condenser_c = condenser_water_c(wet_bulb_c, self.tower_approach_k, MIN_CONDENSER_C)
-        compressor_kw, capacity_kw = chiller_kw(
-            heat_kw,
-            self.supply_c,
-            condenser_c,
-            rated_heat_kw=self.rated_heat_kw,
-            reference_cop=self.reference_cop,
-        )
-        taken_kw, load = smaller(heat_kw, capacity_kw), heat_kw / self.rated_heat_kw
-        flow = clip(load, self.min_flow_fraction, 1.0)
-        fan = tower_fan_fraction(load, condenser_c, wet_bulb_c, self.tower_approach_k)
-        p_kw = (
-            compressor_kw
-            + affinity_kw(self.pump_kw, flow, PUMP_EXPONENT)
-            + affinity_kw(self.door_fan_kw, flow, FAN_EXPONENT)
-            + affinity_kw(self.tower_fan_kw, fan, FAN_EXPONENT)
-        )
-        unmet_kw = larger(heat_kw - taken_kw, 0.0)
+        done, hours = self._carried(heat_kw, drive), step_s / SECONDS_PER_HOUR
+        stored_kwh, taken_kw = state.stored_kwh, done.taken_kw
+        if self.tank is not None:
+            busy = self._carried(heat_kw + self.tank.max_kw, drive)
+            tank = self.tank.step(stored_kwh, busy.taken_kw - heat_kw, step_s)
+            done = during(busy, done, where(busy.taken_kw > heat_kw, tank.busy_fraction, 0.0))
+            stored_kwh, taken_kw = tank.stored_kwh, done.taken_kw - tank.charge_kw
+        door_kw = fan_kw(self.door_fan_kw, clip(heat_kw / self.rated_heat_kw, self.min_flow_fraction, 1.0))
+        p_kw, unmet_kw = done.electric_kw + door_kw, larger(heat_kw - taken_kw, 0.0)
         return Step(
-            state=state,
+            state=ChillerPlantState(stored_kwh=stored_kwh),
             p_kw=p_kw,
             q_kvar=p_kw * Q_PER_P,
             points={"heat_kw": heat_kw, "supply_c": self.supply_c + self.rise_k * unmet_kw / self.rated_heat_kw},
             amounts={
-                "water_l": evaporated_l((taken_kw + compressor_kw) * hours),
+                "water_l": done.water_l_per_h * hours,
                 "unmet_heat_kwh": unmet_kw * hours,
+                "curve_clamped_h": done.clamped * hours,
             },
         )
+
+    def _carried(self, heat_kw: Num, drive: Values) -> PlantDuty:
+        """With the water flowing as the heat wants it."""
+        load = heat_kw / self.rated_heat_kw
+        return_c = self.supply_c + self.rise_k * load / clip(load, self.min_flow_fraction, 1.0)
+        return self.duty(heat_kw, return_c, self.supply_c, drive["dry_bulb_c"], drive["wet_bulb_c"])
 
     def flexibility(self, values: Values) -> None:
         return None

@@ -117,6 +117,9 @@ class GpuCluster:
     """What stands in the hall, kind by kind."""
     inlet: Inlet | None = None
     """Air that the nodes draw in, where it follows the weather; needs `hardware`. Without it 22 °C."""
+    compute_fraction: Annotated[float, Gt(0), Le(1)] | None = None
+    """Of the hall's power, what reaches processors, memory and network, behind server fans and power supplies: for TUE.
+    Without it, from `hardware`; without either, TUE is not told."""
     ramp_s: Annotated[float, Ge(0)] = 20.0
     """Time in which power follows a new budget; the twin's steps are longer, so only the emulator uses it."""
     safe_limit_fraction: Annotated[float, Ge(0), Le(1)] = 1.0
@@ -146,6 +149,8 @@ class GpuCluster:
             raise ValueError("inlet with hardware: without it power does not follow the temperature")
         for name in missing:
             object.__setattr__(self, name, derived[name])
+        if self.compute_fraction is None and derived:
+            object.__setattr__(self, "compute_fraction", derived["compute_fraction"])
         if derived and self.gpu_count != derived["gpu_count"]:
             raise ValueError(f"gpu_count the sum over hardware, {derived['gpu_count']}, not {self.gpu_count}")
 
@@ -157,6 +162,7 @@ class GpuCluster:
             "gpu_count": fleet.gpu_count,
             "idle_w_per_gpu": float(fleet.idle_w()),
             "active_w_per_gpu": float(fleet.active_w()),
+            "compute_fraction": fleet.compute_fraction,
         }
 
     def _watts(self, inlet_c: Num) -> tuple[Num, Num]:
@@ -238,6 +244,8 @@ class GpuCluster:
         after, amounts = self._queues(state, undone, arriving, due, hours)
         p_kw = idle_kw + kw_per_gpu * busy
         amounts["delivered_gpu_h"] = busy * hours
+        if self.compute_fraction is not None:
+            amounts["compute_kwh"] = p_kw * (self.compute_fraction * hours)
         return Step(
             state=after,
             p_kw=p_kw,

@@ -103,6 +103,12 @@ class Hardware:
         """Share of one GPU in its node under load, at the socket."""
         return self._socket_w(self.busy.mean_w, self.model.awake_w, 1.0, inlet_c)
 
+    @property
+    def compute_w(self) -> float:
+        """Of `active_w` at the reference inlet: what processors, memory and network draw, behind fans and supplies."""
+        node = self.node.power(self.nodes_of * self.busy.mean_w, 1.0)
+        return float(node.useful_w - node.fans_w) / self.nodes_of
+
     def _socket_w(self, gpu_w: float, static_w: float, busy_fraction: float, inlet_c: Num) -> Num:
         """A limit holds whatever the temperature: what leaks then lacks for work, which is not followed."""
         inlet = clip(inlet_c, MIN_INLET_C, MAX_INLET_C)
@@ -146,6 +152,11 @@ class Fleet:
     def speed_fraction(self) -> float:
         """Work per time of all GPUs, of that without limits."""
         return sum(item.count * item.busy.speed_fraction for item in self.hardware) / self.gpu_count
+
+    @property
+    def compute_fraction(self) -> float:
+        """Of the power of a hall at work, what reaches compute components."""
+        return sum(item.count * item.compute_w for item in self.hardware) / (self.gpu_count * float(self.active_w()))
 
     def idle_w(self, inlet_c: Num = REFERENCE_INLET_C) -> Num:
         """Mean over the GPUs."""

@@ -85,7 +85,7 @@ def speed_fraction(limit_w: Num, wanted_w: Num, tdp_w: float, curve: CapCurve) -
     """Work per time under a limit, of that without: ``1 / (1 + bound · (1 / clock - 1))``.
 
     The part of the time that waits for memory does not stretch. Median error on configurations that the fit did not
-    see, in benchmarks/notes/gpu_power.md.
+    see, in benchmarks/README.md.
     """
     slower = 1.0 / clock_fraction(limit_w, wanted_w, tdp_w, curve) - 1.0
     speed: Num = 1.0 / (1.0 + curve.bound_fraction * slower)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from twin.clock import Clock, SteppedClock, stopwatch_s
 from twin.errors import LinkError
-from twin.points import Command, Reading, Receipt, Snapshot
+from twin.points import Command, Reading, Receipt, Snapshot, good_readings
 from twin.site import Site
 from twin.telemetry.capture import Listener
 from twin.telemetry.config import MqttLink, SunSpecLink, Telemetry
@@ -52,13 +52,17 @@ class LivePlant:
         mqtt = {name: link for name, link in links.items() if isinstance(link, MqttLink)}
         # What can refuse a wrong file comes first: nothing runs yet that would have to be ended.
         self._mqtt = MqttDevices(broker, mqtt, site_path) if broker is not None and mqtt else None
-        self._modbus = ModbusDevices(modbus, site_path)
+        self._modbus = ModbusDevices(modbus, site_path, self._max_age_s)
+        self._ranges = ranges_of(self._modbus.units)
         sunspec = {name: link for name, link in links.items() if isinstance(link, SunSpecLink)}
         self._sunspec = SunSpecDevices(sunspec, site, None if capture is None else capture.watch)
         if capture is not None:
             self._tap(capture)
         if self._mqtt is not None:
             self._mqtt.start()
+
+    def _max_age_s(self, device: str) -> float:
+        return self._telemetry.max_age_by_device_s.get(device, self._telemetry.max_age_s)
 
     def _tap(self, capture: Listener) -> None:
         for unit in self._modbus.units.values():
@@ -104,12 +108,16 @@ class LivePlant:
         return Snapshot(now=now, readings=self._last | self._balance.judged(self._last, now), lost=lost)
 
     def _take_answer(self, unit: Unit, answer: Mapping[str, Value], now: datetime) -> None:
+        sound: dict[str, float] = {}
         for name, value in answer.items():
+            point, low, high = self._ranges[unit.device][name]
             if isinstance(value, str):
                 self._mark(unit.device, (name,), value)
+            elif low <= value <= high:
+                sound[point] = value
             else:
-                register = unit.registers.points[name]
-                self._last[f"{unit.device}.{name}"] = judged(value, now, low=register.min, high=register.max)
+                self._last[point] = judged(value, now, low=low, high=high)
+        self._last |= good_readings(sound, now)
 
     def _take_sunspec(self, answers: Mapping[str, Mapping[str, Value]], now: datetime, lost: dict[str, str]) -> None:
         for device, unit in self._sunspec.units.items():
@@ -127,7 +135,7 @@ class LivePlant:
             mqtt.await_states(now, self._await_state_s)
         with mqtt.arrival:
             for device, link in mqtt.links.items():
-                max_age_s = self._telemetry.max_age_by_device_s.get(device, self._telemetry.max_age_s)
+                max_age_s = self._max_age_s(device)
                 self._take_state(mqtt, device, now, max_age_s)
                 silence = mqtt.silence(device) or mqtt.quiet(device, now, max_age_s)
                 if silence is not None:
@@ -181,6 +189,14 @@ class LivePlant:
             self._mqtt.close()
         self._sunspec.close()
         self._modbus.close()
+
+
+def ranges_of(units: Mapping[str, Unit]) -> dict[str, dict[str, tuple[str, float, float]]]:
+    """Device → point → its full name, and the range in which it is plausible."""
+    return {
+        device: {name: (f"{device}.{name}", point.min, point.max) for name, point in unit.registers.points.items()}
+        for device, unit in units.items()
+    }
 
 
 def _silence(unit: Unit, answer: Mapping[str, Value]) -> str | None:

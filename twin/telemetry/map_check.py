@@ -81,11 +81,10 @@ def _check_names(parsed: RegisterMap, document: Document) -> Iterator[Problem]:
     for name in parsed.points:
         if name not in roles():
             near = did_you_mean(name, roles())
-            expected = f"a point that the twin knows{near or ', such as p_kw, soc or import_kwh'}"
-            if has_unit(name) and not near:
-                expected += "; what only people want to see stands under details"
+            for_people = "; what only people want to see stands under details" if has_unit(name) else ""
+            expected = f"a point that the twin knows, such as p_kw, soc or import_kwh{for_people}{near}"
             yield document.problem(("points", name), found=name or "nothing", expected=expected)
-    for name, item in parsed.details.items():
+    for name in parsed.details:
         if not has_unit(name):
             expected = "a name that ends in its unit, such as inverter_c or alarm_count"
             yield document.problem(("details", name), found=name or "nothing", expected=expected)

@@ -111,7 +111,9 @@ def draft(
         symbol = symbol_of(item.unit)
         role = _role(item, symbol)
         if item.keys["type"] == "string":
-            texts[slug(item.name)] = {key: value for key, value in item.keys.items() if value is not None}
+            texts[_unique(slug(item.name), {*texts})] = {
+                key: value for key, value in item.keys.items() if value is not None
+            }
         elif role is not None and role not in points:
             points[role] = _finished(role, symbol, item)
         else:
@@ -204,7 +206,7 @@ def _unique(name: str, taken: set[str]) -> str:
     if name not in taken:
         return name
     stem, _, suffix = name.rpartition("_")
-    return next(other for index in range(2, 10_000) if (other := f"{stem}_{index}_{suffix}") not in taken)
+    return next(other for index in range(2, 10_000) if (other := f"{stem}_{index}_{suffix}".strip("_")) not in taken)
 
 
 def _finished(name: str, symbol: str | None, item: Found) -> Keys:

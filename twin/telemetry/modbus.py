@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Iterable, Mapping
+from dataclasses import dataclass
 
 from pymodbus.client.base import ModbusBaseClient
 from pymodbus.pdu import ModbusPDU
 
+from twin.telemetry.block_decoder import BlockDecoder, block_decoder
 from twin.telemetry.map_formula import Place, place_of
-from twin.telemetry.map_polling import PollGroup, Value, point_value, poll_groups, too_quick
+from twin.telemetry.map_polling import Value, point_value, poll_groups, too_quick
+from twin.telemetry.map_schema import Point
 from twin.telemetry.map_writes import Plan, Planned, Written, written
 from twin.telemetry.modbus_gateway import EXCEPTION_WORDS, Gateway, GaveWayError, RefusedError, SilentError
 from twin.telemetry.register_map import Block, RegisterMap, Setpoint, Words, blocks, decode
@@ -21,6 +24,24 @@ from twin.telemetry.register_map import Block, RegisterMap, Setpoint, Words, blo
 __all__ = ["EXCEPTION_WORDS", "Gateway", "RefusedError", "SilentError", "Unit", "Value", "Written"]
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One read, and what is made of it."""
+
+    block: Block
+    decoder: BlockDecoder | None
+    names: frozenset[str]
+    """The points that are decoded all at once."""
+    places: tuple[tuple[Place, int, int], ...]
+    """Where in the block the words of each field begin and end."""
+
+
+def _part(block: Block, points: Mapping[str, Point]) -> _Part:
+    decoder = block_decoder(block, points)
+    places = tuple((place_of(field), at, at + field.word_count) for _, field, at in block.members)
+    return _Part(block, decoder, decoder.names if decoder is not None else frozenset(), places)
 
 
 class Unit:
@@ -46,6 +67,12 @@ class Unit:
         self._id = unit_id
         self._pause_s = max(pause_s, registers.pause_s)
         self._groups = poll_groups(registers)
+        self._parts = [[_part(block, group.points) for block in group.blocks] for group in self._groups]
+        plain = {name for parts in self._parts for part in parts for name in part.names}
+        self._others = [
+            {name: point for name, point in group.points.items() if name not in plain} for group in self._groups
+        ]
+        self._has_rates = any(point.max_rate_per_s is not None for point in registers.points.values())
         self._read_at_s: dict[int, float] = {}
         self._heard: dict[str, tuple[float, float]] = {}
         self._believed: dict[str, tuple[float, float]] = {}
@@ -87,7 +114,7 @@ class Unit:
             values: dict[str, Value] = {}
             for index, group in enumerate(self._groups):
                 if now_s - self._read_at_s.get(index, -group.period_s) >= group.period_s:
-                    values |= await self._poll_group(group, now_s)
+                    values |= await self._poll_group(index, now_s)
                     self._read_at_s[index] = now_s
         except SilentError as error:
             self.fail(str(error))
@@ -98,17 +125,26 @@ class Unit:
             return {}
         return values
 
-    async def _poll_group(self, group: PollGroup, now_s: float) -> Mapping[str, Value]:
+    async def _poll_group(self, index: int, now_s: float) -> Mapping[str, Value]:
+        others = self._others[index]
+        values: dict[str, Value] = {}
         heard: dict[Place, Words] = {}
         refused: dict[Place, str] = {}
-        for block in group.blocks:
+        for part in self._parts[index]:
             try:
-                words = await self._read(block)
+                words = await self._read(part.block)
             except RefusedError as error:
-                refused |= {place_of(field): f"{self.place}: {error}" for _, field, _ in block.members}
+                reason = f"{self.place}: {error}"
+                refused |= {place: reason for place, _, _ in part.places}
+                values |= dict.fromkeys(part.names, reason)
                 continue
-            heard |= _by_place(block, words)
-        values = {name: point_value(point, heard, refused) for name, point in group.points.items()}
+            if part.decoder is not None:
+                values |= part.decoder.values(words)
+            if others:
+                heard |= {place: words[start:stop] for place, start, stop in part.places}
+        values |= {name: point_value(point, heard, refused) for name, point in others.items()}
+        if not self._has_rates:
+            return values
         return {name: self._judged(name, value, now_s) for name, value in values.items()}
 
     def _judged(self, name: str, value: Value, now_s: float) -> Value:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
+from twin.errors import InputError, Problem
 from twin.numeric import first
 from twin.points import Command, Outcome, Receipt
 from twin.telemetry.config import AnyModbusLink
@@ -28,8 +30,16 @@ log = logging.getLogger(__name__)
 class ModbusDevices:
     """Every device that speaks Modbus, driven from a thread of its own."""
 
-    def __init__(self, links: Mapping[str, AnyModbusLink], site_path: Path) -> None:
+    def __init__(
+        self,
+        links: Mapping[str, AnyModbusLink],
+        site_path: Path,
+        max_age_s: Callable[[str], float] = lambda _: math.inf,
+    ) -> None:
+        """`max_age_s` of a device: what is read less often would be stale between two reads, and is refused."""
         maps = {link.map: load_map(link.map, site_path) for link in links.values()}
+        if seldom := [problem for name, link in links.items() for problem in _too_seldom(name, link, maps, max_age_s)]:
+            raise InputError(*(replace(problem, file=str(site_path)) for problem in seldom))
         endpoints = {name: endpoint_of(link, site_path) for name, link in links.items()}
         self._io = IoThread("gridhelm-modbus")
         self._steered: set[str] = set()
@@ -50,6 +60,22 @@ class ModbusDevices:
         """Give back what was steered, and leave."""
         self._io.run(_close(self.units, self._steered), LONGEST_CYCLE_S)
         self._io.close()
+
+
+def _too_seldom(
+    name: str, link: AnyModbusLink, maps: Mapping[str, RegisterMap], max_age_s: Callable[[str], float]
+) -> Iterator[Problem]:
+    most_s = max_age_s(link.device)
+    for group, polled in maps[link.map].groups.items():
+        period_s = polled.period_s
+        if period_s >= most_s:
+            yield Problem(
+                file="",
+                line=None,
+                path=f"telemetry.links.{name}.map",
+                found=f"{link.map} that reads its group {group} every {period_s:g} s, where {most_s:g} s is stale",
+                expected=f"more than {period_s:g} s for {link.device} under telemetry.max_age_by_device_s",
+            )
 
 
 async def _open(

@@ -11,11 +11,13 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from typing import Protocol
 
 from pymodbus.client.base import ModbusBaseClient
 from pymodbus.exceptions import ModbusException
 from pymodbus.pdu import ExceptionResponse, ModbusPDU
+from pymodbus.transaction import TransactionManager
 
 from twin.clock import stopwatch_s
 from twin.errors import LinkError
@@ -95,7 +97,7 @@ class Gateway:
         self._awaiting = self._looking = self._gave_way = False
         self._silent_s = 0.0
         self._free_at_s = 0.0
-        self._answered = False
+        self._answered = self._is_nonsense = False
         self._closed_because = ""
         self._stray_unit: int | None = None
         self._function = 0
@@ -124,7 +126,8 @@ class Gateway:
         if not look:
             self._interrupt_look()
         async with self._lock:
-            await asyncio.sleep(max(self._free_at_s - stopwatch_s(), 0.0))
+            if (rest_s := self._free_at_s - stopwatch_s()) > 0:
+                await asyncio.sleep(rest_s)
             reply = await self._ask(call, timeout_s if look else self._patience_s(timeout_s), look)
             self._free_at_s = stopwatch_s() + pause_s
         if isinstance(reply, ExceptionResponse):
@@ -149,7 +152,7 @@ class Gateway:
             raise SilentError("not connected")
         # pymodbus knows one timeout per client; a gateway may have slow and quick units.
         client.ctx.comm_params.timeout_connect = patience_s
-        self._stray_unit = None
+        self._stray_unit, self._is_nonsense = None, False
         self._awaiting, self._looking, self._gave_way, began_s = True, look, False, stopwatch_s()
         try:
             reply = await call(client)
@@ -169,6 +172,8 @@ class Gateway:
         return reply
 
     def _silence(self, patience_s: float) -> str:
+        if self._is_nonsense:
+            return "answers with what cannot be decoded"
         stray = "" if self._stray_unit is None else f", but one of unit {self._stray_unit}, which was not asked"
         return f"no answer within {patience_s:.3g} s{stray}"
 
@@ -191,6 +196,7 @@ class Gateway:
         # A unit that is silent must not cost its neighbours the connection.
         client.set_max_no_responses(ENDLESS)
         client.ctx.callback_disconnected = self._on_closed  # type: ignore[method-assign]
+        client.ctx.callback_data = partial(self._on_data, client)  # type: ignore[method-assign]
         client.ctx.trace_packet, client.ctx.trace_pdu = self._on_packet, self._on_pdu
         self._answered = False
         # Known before it is open: it may be closed again before `connect` returns, which pymodbus then overlooks.
@@ -203,9 +209,13 @@ class Gateway:
             raise SilentError(await why_not(self.endpoint, timeout_s))
 
     def _disconnect(self) -> None:
-        if self._client is not None:
-            self._client.close()
-        self._client = None
+        client, self._client = self._client, None
+        if client is not None:
+            transport = client.ctx.transport
+            client.close()
+            if isinstance(transport, asyncio.WriteTransport):
+                # TLS would otherwise wait for the other side to say goodbye, which may be gone.
+                transport.abort()
 
     def _on_packet(self, sending: bool, data: bytes) -> bytes:
         # Frames of TCP name their unit in the seventh byte, those of a serial line in the first.
@@ -214,6 +224,16 @@ class Gateway:
         if not sending and client is not None and len(data) > at and data[at] != client.ctx.request_dev_id:
             self._stray_unit = data[at]
         return data
+
+    def _on_data(self, client: ModbusBaseClient, data: bytes, addr: tuple[str, int] | None = None) -> int:
+        """Bytes have come; how many of them are used up. What cannot be decoded would end the connection for all."""
+        try:
+            return int(TransactionManager.callback_data(client.ctx, data, addr))
+        except Exception:
+            self._is_nonsense = True
+            if self._awaiting and self._client is client:
+                self._end_wait(client)
+            return len(data)
 
     def _on_pdu(self, sending: bool, pdu: ModbusPDU) -> ModbusPDU:
         if sending:

@@ -190,6 +190,6 @@ async def why_not(endpoint: Endpoint, timeout_s: float) -> str:
 
 async def _open_and_leave(host: str, port: int, context: ssl.SSLContext | None) -> None:
     _, writer = await asyncio.open_connection(host, port, ssl=context)
-    writer.close()
+    writer.transport.abort()
     with suppress(OSError):
         await writer.wait_closed()

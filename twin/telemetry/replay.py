@@ -18,7 +18,7 @@ from twin.points import Command, Receipt, Snapshot
 from twin.site import Site
 from twin.telemetry.capture import EPOCH, MICROSECOND, Asked, Line, described, lines_of
 from twin.telemetry.config import MqttLink, SunSpecLink
-from twin.telemetry.live_plant import LivePlant
+from twin.telemetry.live_plant import LivePlant, ranges_of
 from twin.telemetry.modbus import Gateway, RefusedError, SilentError, Unit, Value
 from twin.telemetry.modbus_transport import endpoint_of
 from twin.telemetry.mqtt import MqttDevices
@@ -195,6 +195,7 @@ class ReplayPlant(LivePlant):
         self._mqtt = _ReplayedMqtt(broker, mqtt, site_path) if broker is not None and mqtt else None
         # Last: nothing after it can refuse a wrong file, and leave it open.
         self._loop = asyncio.new_event_loop()
+        self._ranges = ranges_of(modbus)
         self._modbus = cast(Any, _Replayed(modbus, self._loop))
         self._sunspec = cast(Any, _ReplayedSunSpec(sunspec, self._loop))
 

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
-from twin.devices.grid_connection import Tariff, TariffPeriod
+from twin.tariff import Tariff, TariffPeriod
 from twin.timegrid import TimeGrid
 
 NEW_YORK = ZoneInfo("America/New_York")
@@ -60,7 +60,9 @@ def test_on_days_of_clock_change_the_night_is_an_hour_shorter_or_longer(
 def test_a_series_equals_the_price_of_each_instant_all_year_round() -> None:
     grid = TimeGrid(start=datetime(2025, 1, 1, tzinfo=UTC), step_s=1800.0, steps=2 * 8760)
     one_by_one = [TARIFF.price_per_kwh(instant.astimezone(NEW_YORK)) for instant in grid]
-    np.testing.assert_array_equal(TARIFF.price_series(grid, NEW_YORK), one_by_one)
+    start_s = grid.start.timestamp() + np.arange(grid.steps, dtype=np.float64) * grid.step_s
+    series = TARIFF.terms_series(start_s, start_s, np.ones(grid.steps, dtype=np.int64), NEW_YORK)
+    np.testing.assert_array_equal(series[:, 0], one_by_one)
 
 
 def test_an_hour_without_a_price_is_refused() -> None:

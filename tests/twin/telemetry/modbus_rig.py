@@ -157,7 +157,7 @@ def _certificate(
     return builder.sign(signer, hashes.SHA256())
 
 
-def tls_link(device: str, map_name: str, port: int, own: Certified, ca: str, **more: bool) -> ModbusTlsLink:
+def tls_link(device: str, map_name: str, port: int, own: Certified, ca: str, verify_host: bool = True) -> ModbusTlsLink:
     return ModbusTlsLink(
         protocol="modbus_tls",
         port=port,
@@ -167,7 +167,7 @@ def tls_link(device: str, map_name: str, port: int, own: Certified, ca: str, **m
         map=map_name,
         device=device,
         timeout_s=20.0,
-        **more,
+        verify_host=verify_host,
     )
 
 

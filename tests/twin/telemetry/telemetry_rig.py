@@ -84,9 +84,10 @@ def site_of(
     devices: Mapping[str, TinyDevice] | None = None,
     broker: Broker | None = None,
     max_age_by_device_s: Mapping[str, float] | None = None,
+    grid: str | None = None,
 ) -> Site:
     telemetry = Telemetry(links=dict(links), broker=broker, max_age_s=30, max_age_by_device_s=max_age_by_device_s or {})
-    return cast(Site, TinySite(telemetry=telemetry, devices=devices or {}))
+    return cast(Site, TinySite(telemetry=telemetry, devices=devices or {}, grid=grid))
 
 
 def snapshot(now: datetime = NOON, /, **devices: Mapping[str, float]) -> Snapshot:

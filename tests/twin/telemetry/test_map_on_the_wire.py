@@ -271,7 +271,7 @@ def test_a_setpoint_with_a_scale_factor_is_written_by_what_the_device_has_there(
 def test_a_slow_group_is_read_at_its_own_pace_and_keeps_its_instant(tmp_path: Path) -> None:
     grouped = METER + "  soc: {table: holding, address: 9, type: uint16, min: 0, max: 1, group: slow}\n"
     answer = replies({9: 1})
-    with steered(site_path(tmp_path, grouped + "groups: {slow: {period_s: 3600}}\n"), answer) as (device, plant):
+    with steered(site_path(tmp_path, grouped + "groups: {slow: {period_s: 20}}\n"), answer) as (device, plant):
         before = len([request for request in device.requests if request.address == 9])
         for _ in range(3):
             image = plant.read(NOON)

@@ -1,6 +1,7 @@
 """What stands in a device's registers arrives as it is meant, or is marked for what it is."""
 
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +17,7 @@ from tests.twin.telemetry.telemetry_rig import (
     site_of,
     snapshot,
 )
+from twin.errors import InputError
 from twin.points import Quality, Snapshot
 from twin.telemetry.register_map import HOUSE_MAPS, Register, read_map
 
@@ -150,3 +152,35 @@ def test_a_value_that_does_not_change_does_not_grow_old() -> None:
         image: Snapshot = read_until(plant, lambda image: not image.lost, later)
         assert image.age_s("office.p_kw") == 0.0
         assert image.readings["office.p_kw"].quality is Quality.GOOD
+
+
+@pytest.mark.parametrize(("max_age_s", "taken"), [({}, False), ({"office": 90.0}, True)])
+def test_a_group_that_is_read_less_often_than_its_values_live_is_refused(
+    max_age_s: dict[str, float], taken: bool, tmp_path: Path
+) -> None:
+    text = (HOUSE_MAPS / "load_meter.yaml").read_text() + "groups: {slow: {period_s: 60}}\n"
+    (tmp_path / "slow.yaml").write_text(text.replace("min: 0.5,", "min: 0.5, group: slow,"))
+    site = site_of({"link": modbus("office", "slow.yaml", free_port())}, max_age_by_device_s=max_age_s)
+    if taken:
+        with controlling(site, tmp_path / "site.yaml") as plant:
+            assert plant.read(NOON).lost
+    else:
+        with pytest.raises(InputError, match=r"group slow every 60 s, where 30 s is stale"):
+            controlling(site, tmp_path / "site.yaml").__enter__()
+
+
+def test_a_value_that_jumps_once_costs_one_reading_and_a_true_jump_is_believed_a_reading_later(tmp_path: Path) -> None:
+    text = (HOUSE_MAPS / "load_meter.yaml").read_text().replace("max: 50000}", "max: 50000, max_rate_per_s: 100}", 1)
+    (tmp_path / "calm.yaml").write_text(text)
+    site = site_of({"link": modbus("office", "calm.yaml", free_port())})
+    with serving(site, tmp_path / "site.yaml") as server, controlling(site, tmp_path / "site.yaml") as plant:
+        server.show(snapshot(office={"p_kw": 200.0}))
+        read_until(plant, lambda image: not image.lost)
+        seen = []
+        for cycle, power_kw in enumerate((210.0, 4000.0, 220.0, 230.0, 4000.0, 4010.0, 4020.0), start=1):
+            server.show(snapshot(office={"p_kw": power_kw}))
+            seen.append(plant.read(NOON + timedelta(seconds=cycle)).readings["office.p_kw"])
+    good = [reading.quality is Quality.GOOD for reading in seen]
+    assert good == [True, False, True, True, False, True, True]
+    assert "jumped by 3790 within 1 s" in seen[1].reason
+    assert seen[1].value == 210.0
