@@ -1,4 +1,5 @@
-"""The command line: `gridhelm demo | run | emulate | simulate | size | check | schema | map`.
+"""The command line: `gridhelm demo | run | emulate | simulate | size | check | schema | map`, and for integrators
+`gridhelm probe | record | replay | drill`.
 
 Exit codes: 0 done, 1 the site or the run has a fault that is reported, 2 wrong input, or a link or
 history file that cannot be had (nothing was started), 130 interrupted.
@@ -17,12 +18,17 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from agents.capture_command import record, replay
+from agents.drill_command import drill
 from agents.map_command import map_app
+from agents.probe_command import probe
 from agents.terminal import hidden_progress, live_screen, report, served_devices
 from twin.errors import GridhelmError, InputError, LinkError, Problem, RecordError
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 app.add_typer(map_app, name="map")
+for command in (probe, record, replay, drill):
+    app.command()(command)
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
 CAMPUS = Path("site_configs/campus.yaml")
@@ -215,11 +221,19 @@ def check(
     export: Annotated[
         Path | None, typer.Option(help="Write the network with all loads at rated power to this pandapower JSON file.")
     ] = None,
+    live: Annotated[
+        bool, typer.Option("--live", help="Read every point of the plant too, and say what is odd.")
+    ] = False,
 ) -> None:
-    """Check a site file, build its network and load it at rated power."""
+    """Check a site file, build its network and load it at rated power; with --live, its meters too. Reads only."""
     from agents.check import check_site
+    from agents.live_check import live_check
+    from twin.clock import SystemClock
 
-    healthy = check_site(site_path, Console(highlight=False, soft_wrap=True), export)
+    console = Console(highlight=False, soft_wrap=True)
+    healthy = check_site(site_path, console, export)
+    if live:
+        healthy &= live_check(site_path, console, clock=SystemClock())
     raise typer.Exit(0 if healthy else 1)
 
 

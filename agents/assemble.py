@@ -18,8 +18,9 @@ from twin.network.estimate import Estimator
 from twin.network.power_flow import PowerFlow
 from twin.plant import Plant
 from twin.site import Site, load_document, site_adapter
-from twin.telemetry.config import MqttLink
+from twin.telemetry.config import MqttLink, SunSpecLink
 from twin.telemetry.register_map import RegisterMap, load_map
+from twin.telemetry.sunspec_devices import TELLS
 from twin.yaml_file import Document, Key
 
 MODEL_ERROR_FRACTION = 0.03
@@ -65,6 +66,10 @@ def link_problems(site: Site, document: Document) -> Iterator[Problem]:
         keys, device = ("telemetry", "links", name), site.devices.get(link.device)
         if isinstance(link, MqttLink):
             yield from _points_missing(device, link.points, document, (*keys, "points"))
+            continue
+        if isinstance(link, SunSpecLink):
+            # What of it the device has is known when it is connected.
+            yield from _points_missing(device, TELLS, document, (*keys, "protocol"))
             continue
         try:
             registers = read.get(link.map) or load_map(link.map, document.path)

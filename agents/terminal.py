@@ -95,7 +95,7 @@ def number(value: Any) -> str:
 
 def served_devices(site: Site) -> Table:
     """Where each emulated device is found."""
-    from twin.telemetry.config import ModbusLink, MqttLink
+    from twin.telemetry.config import ModbusLink, MqttLink, SunSpecLink
 
     table = Table(title=f"{site.name} is served; Ctrl-C ends it", title_justify="left")
     for head in ("link", "device", "address"):
@@ -106,6 +106,8 @@ def served_devices(site: Site) -> Table:
             table.add_row(
                 name, link.device, f"{link.protocol} {link.host}:{link.port} unit {link.unit_id}, map {link.map}"
             )
+        elif isinstance(link, SunSpecLink):
+            table.add_row(name, link.device, f"sunspec {link.host}:{link.port} unit {link.unit_id}")
         elif broker is not None and isinstance(link, MqttLink):
             table.add_row(name, link.device, f"mqtt {broker.host}:{broker.port} {broker.topic_prefix}/{link.topic}/#")
     return table

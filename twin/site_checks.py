@@ -14,7 +14,7 @@ from twin.devices.base import Account, Device
 from twin.errors import Problem
 from twin.network.build import buses_not_supplied
 from twin.network.checks import network_problems, one_of
-from twin.telemetry.config import ModbusLink, ModbusSerialLink, ModbusTlsLink, MqttLink, Telemetry
+from twin.telemetry.config import ModbusLink, ModbusSerialLink, ModbusTlsLink, MqttLink, SunSpecLink, Telemetry
 from twin.yaml_file import Document, Key
 
 if TYPE_CHECKING:
@@ -187,10 +187,13 @@ def _links(telemetry: Telemetry, document: Document) -> Iterator[Problem]:
     mqtt = {name: link for name, link in telemetry.links.items() if isinstance(link, MqttLink)}
     yield from _distinct({name: link.device for name, link in telemetry.links.items()}, "device", document)
     yield from _distinct(
-        {name: f"{link.host}:{link.port} unit_id {link.unit_id}" for name, link in modbus.items()}, "port", document
-    )
-    yield from _distinct(
         {name: f"{link.serial_port} unit_id {link.unit_id}" for name, link in serial.items()}, "unit_id", document
+    )
+    sunspec = {name: link for name, link in telemetry.links.items() if isinstance(link, SunSpecLink)}
+    yield from _distinct(
+        {name: f"{link.host}:{link.port} unit_id {link.unit_id}" for name, link in (modbus | sunspec).items()},
+        "port",
+        document,
     )
     yield from _alike({name: (f"{link.host}:{link.port}", link.protocol) for name, link in modbus.items()}, document)
     yield from _alike({name: (link.serial_port, _settings(link)) for name, link in serial.items()}, document)

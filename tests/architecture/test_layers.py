@@ -58,6 +58,7 @@ MAY_CATCH_ALL: dict[str, str] = {
     "twin/telemetry/modbus_gateway.py:_on_data": "decoders fail in many ways on garbage; the unit is lost, and told",
     "twin/telemetry/modbus_gateway.py:_revive": "whatever forbids a connection is told, and tried again",
     "twin/telemetry/modbus_devices.py:_transmit": "as probe; the command is LOST",
+    "twin/telemetry/mqtt_session.py:loop_forever": "as _on_message, for what paho itself cannot read",
     "twin/telemetry/mqtt_session.py:_on_message": "it would end the thread of paho; the values grow stale",
 }
 """`file:function` → why it must survive anything; it has to tell, not to hide."""

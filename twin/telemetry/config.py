@@ -76,6 +76,25 @@ class ModbusSerialLink(ModbusUnit):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SunSpecLink:
+    """A SunSpec device over Modbus TCP: it tells itself what its registers mean, so that there is no map."""
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
+
+    protocol: Literal["sunspec"]
+    host: str = "127.0.0.1"
+    port: Port = 502
+    unit_id: Annotated[int, Ge(0), Le(255)] = 1
+    device: str
+    """The device of the twin that it is."""
+    meter_import: Literal["positive", "negative"] | None = None
+    """Of a meter: the sign that it gives to power flowing into the site. Without it, its powers are not believed."""
+    timeout_s: Annotated[float, Gt(0), Le(1)] = 0.5
+    pause_s: Annotated[float, Ge(0), Le(1)] = 0.0
+    """What the device needs between two requests."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MqttLink:
     """One device that publishes its points as JSON under a topic, and takes commands there.
 
@@ -110,7 +129,9 @@ class Broker:
 
 
 AnyModbusLink = ModbusLink | ModbusTlsLink | ModbusSerialLink
-Link = Annotated[ModbusLink | ModbusTlsLink | ModbusSerialLink | MqttLink, Field(discriminator="protocol")]
+Link = Annotated[
+    ModbusLink | ModbusTlsLink | ModbusSerialLink | SunSpecLink | MqttLink, Field(discriminator="protocol")
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

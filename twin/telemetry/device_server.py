@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 from twin.errors import LinkError
 from twin.points import Command, Snapshot
 from twin.site import Site
-from twin.telemetry.config import ModbusLink, MqttLink
+from twin.telemetry.config import ModbusLink, MqttLink, SunSpecLink
 from twin.telemetry.io_thread import IoThread
 from twin.telemetry.modbus_server import Range, ServedGateway, ServedUnit
 from twin.telemetry.mqtt_server import EmbeddedBroker, ServedMqtt, await_acknowledged
 from twin.telemetry.register_map import load_map
+from twin.telemetry.sunspec_emulation import EmulatedSunSpec
 
 CONNECT_S = 5.0
 SHOW_S = 5.0
@@ -49,9 +51,12 @@ class PlantServer:
 
     def _make_gateways(self) -> None:
         links: dict[str, ModbusLink] = {}
+        sunspec: dict[str, SunSpecLink] = {}
         for name, link in self._site.telemetry.links.items():
             if isinstance(link, ModbusLink):
                 links[name] = link
+            elif isinstance(link, SunSpecLink):
+                sunspec[name] = link
             elif not isinstance(link, MqttLink):
                 raise LinkError(f"link {name}: {link.protocol} cannot be emulated; try the site over modbus_tcp")
         behind: dict[tuple[str, int], list[ServedUnit]] = {}
@@ -59,11 +64,15 @@ class PlantServer:
             registers = load_map(link.map, self._site_path)
             unit = ServedUnit(link, registers, self._range(link.device), self._commands.append)
             behind.setdefault((link.host, link.port), []).append(unit)
+        for found in sunspec.values():
+            # A gateway asks of its units what both kinds have: an id, `reset` and `show`.
+            emulated = cast(ServedUnit, EmulatedSunSpec(found, self._site, self._commands.append))
+            behind.setdefault((found.host, found.port), []).append(emulated)
         rtu = {(link.host, link.port) for link in links.values() if link.protocol == "modbus_rtu_over_tcp"}
         self._gateways = {
             address: ServedGateway(*address, units, rtu=address in rtu) for address, units in behind.items()
         }
-        self._gateway_of = {name: self._gateways[link.host, link.port] for name, link in links.items()}
+        self._gateway_of = {name: self._gateways[link.host, link.port] for name, link in (links | sunspec).items()}
 
     def _range(self, name: str) -> Range | None:
         """What a device accepts as its setpoint; None for one that cannot be steered."""

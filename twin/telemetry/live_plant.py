@@ -12,15 +12,18 @@ from twin.clock import Clock, SteppedClock, stopwatch_s
 from twin.errors import LinkError
 from twin.points import Command, Reading, Receipt, Snapshot, good_readings
 from twin.site import Site
-from twin.telemetry.config import MqttLink, Telemetry
+from twin.telemetry.capture import Listener
+from twin.telemetry.config import MqttLink, SunSpecLink, Telemetry
 from twin.telemetry.modbus import Unit, Value
 from twin.telemetry.modbus_devices import ModbusDevices
 from twin.telemetry.mqtt import RECEIPT_TIMEOUT_S, MqttDevices
 from twin.telemetry.plausibility import BalanceCheck
 from twin.telemetry.quality import aged, doubtful, judged, missing
+from twin.telemetry.sunspec_devices import LONGEST_CYCLE_S, SunSpecDevices, SunSpecUnit
 
 LOOK_AGAIN_S = 0.02
 LOCK_STEP_PATIENCE_S = 0.5
+AGAIN = "answers again, and is read from the next cycle on"
 ADVICE = (
     "Is the plant, or its emulator (`gridhelm emulate`), running? "
     "Otherwise correct host, port and unit_id under telemetry in the site file."
@@ -34,29 +37,38 @@ class LivePlant:
     keep their last values, marked bad.
     """
 
-    def __init__(self, site: Site, site_path: Path, clock: Clock) -> None:
-        """On a clock that stands still until it is moved, the plant waits for us: then, and only then,
+    def __init__(self, site: Site, site_path: Path, clock: Clock, capture: Listener | None = None) -> None:
+        """With a `capture`, all that comes is kept there too.
+
+        On a clock that stands still until it is moved, the plant waits for us: then, and only then,
         a read waits for MQTT states of its own instant, which would otherwise race with it."""
         self._telemetry: Telemetry = site.telemetry
         self._await_state_s = LOCK_STEP_PATIENCE_S if isinstance(clock, SteppedClock) else 0.0
         self._last: dict[str, Reading] = {}
+        self._capture = capture
         self._balance = BalanceCheck(site)
         links, broker = self._telemetry.links, self._telemetry.broker
-        modbus = {name: link for name, link in links.items() if not isinstance(link, MqttLink)}
+        modbus = {name: link for name, link in links.items() if not isinstance(link, MqttLink | SunSpecLink)}
         mqtt = {name: link for name, link in links.items() if isinstance(link, MqttLink)}
         # What can refuse a wrong file comes first: nothing runs yet that would have to be ended.
         self._mqtt = MqttDevices(broker, mqtt, site_path) if broker is not None and mqtt else None
         self._modbus = ModbusDevices(modbus, site_path, self._max_age_s)
-        self._ranges = {
-            device: {name: (f"{device}.{name}", point.min, point.max) for name, point in unit.registers.points.items()}
-            for device, unit in self._modbus.units.items()
-        }
-        """Device → point → its full name, and the range in which it is plausible."""
+        self._ranges = ranges_of(self._modbus.units)
+        sunspec = {name: link for name, link in links.items() if isinstance(link, SunSpecLink)}
+        self._sunspec = SunSpecDevices(sunspec, site, None if capture is None else capture.watch)
+        if capture is not None:
+            self._tap(capture)
         if self._mqtt is not None:
             self._mqtt.start()
 
     def _max_age_s(self, device: str) -> float:
         return self._telemetry.max_age_by_device_s.get(device, self._telemetry.max_age_s)
+
+    def _tap(self, capture: Listener) -> None:
+        for unit in self._modbus.units.values():
+            capture.watch(unit)
+        if self._mqtt is not None:
+            self._mqtt.tap = capture.hear
 
     def connect_or_raise(self, timeout_s: float) -> None:
         """Wait until everything answers. Raises `LinkError` with each link that does not, and what to do."""
@@ -71,11 +83,15 @@ class LivePlant:
         for device, unit in self._modbus.units.items():
             if unit.down is not None:
                 yield f"{device}: {unit.place}: {unit.down}; expected: {unit.registers.title}"
+        for device, found in self._sunspec.units.items():
+            if found.down is not None:
+                yield f"{device}: {found.place}: {found.down}"
         for device in self._mqtt.links if self._mqtt is not None else ():
             if self._mqtt is not None and (reason := self._mqtt.silence(device)) is not None:
                 yield f"{device}: {reason}; expected: JSON with {', '.join(self._mqtt.links[device].points)}"
 
     def read(self, now: datetime) -> Snapshot:
+        sunspec = self._sunspec.begin_poll()
         answers, lost = self._modbus.poll(now), dict[str, str]()
         for device, unit in self._modbus.units.items():
             answer = answers.get(device, {})
@@ -83,8 +99,12 @@ class LivePlant:
             if (silence := _silence(unit, answer)) is not None:
                 lost[device] = f"{device}: {silence}"
                 self._mark(device, unit.registers.points, lost[device])
+        if sunspec is not None:
+            self._take_sunspec(sunspec.result(LONGEST_CYCLE_S), now, lost)
         if self._mqtt is not None:
             self._take_messages(self._mqtt, now, lost)
+        elif self._capture is not None:
+            self._end_reading(self._capture, now, None)
         return Snapshot(now=now, readings=self._last | self._balance.judged(self._last, now), lost=lost)
 
     def _take_answer(self, unit: Unit, answer: Mapping[str, Value], now: datetime) -> None:
@@ -99,17 +119,37 @@ class LivePlant:
                 self._last[point] = judged(value, now, low=low, high=high)
         self._last |= good_readings(sound, now)
 
+    def _take_sunspec(self, answers: Mapping[str, Mapping[str, Value]], now: datetime, lost: dict[str, str]) -> None:
+        for device, unit in self._sunspec.units.items():
+            for name, value in answers.get(device, {}).items():
+                if isinstance(value, str):
+                    self._mark(device, (name,), f"{unit.place}: {value}")
+                else:
+                    self._last[f"{device}.{name}"] = judged(value, now, low=-math.inf, high=math.inf)
+            if device not in answers:
+                lost[device] = f"{device}: {unit.place}: {unit.down or AGAIN}"
+                self._mark(device, unit.points, lost[device])
+
     def _take_messages(self, mqtt: MqttDevices, now: datetime, lost: dict[str, str]) -> None:
         if self._await_state_s > 0:
             mqtt.await_states(now, self._await_state_s)
-        for device, link in mqtt.links.items():
-            max_age_s = self._max_age_s(device)
-            self._take_state(mqtt, device, now, max_age_s)
-            silence = mqtt.silence(device) or mqtt.quiet(device, now, max_age_s)
-            if silence is not None:
-                lost[device] = f"{device}: {silence}"
-            if (reason := silence or mqtt.problems.get(device)) is not None:
-                self._mark(device, link.points, reason)
+        with mqtt.arrival:
+            for device, link in mqtt.links.items():
+                max_age_s = self._max_age_s(device)
+                self._take_state(mqtt, device, now, max_age_s)
+                silence = mqtt.silence(device) or mqtt.quiet(device, now, max_age_s)
+                if silence is not None:
+                    lost[device] = f"{device}: {silence}"
+                if (reason := silence or mqtt.problems.get(device)) is not None:
+                    self._mark(device, link.points, reason)
+            if self._capture is not None:
+                # While nothing can arrive: what came before this is what was taken.
+                self._end_reading(self._capture, now, mqtt.down)
+
+    def _end_reading(self, capture: Listener, now: datetime, broker_down: str | None) -> None:
+        units: tuple[Unit | SunSpecUnit, ...] = (*self._modbus.units.values(), *self._sunspec.units.values())
+        down = {unit.device: unit.down for unit in units if unit.down is not None}
+        capture.end_reading(now, down, broker_down)
 
     def _take_state(self, mqtt: MqttDevices, device: str, now: datetime, max_age_s: float) -> None:
         state = mqtt.states.get(device)
@@ -132,25 +172,37 @@ class LivePlant:
 
     def apply(self, commands: Sequence[Command], now: datetime) -> tuple[Receipt, ...]:
         mqtt, deadline_s = self._mqtt, stopwatch_s() + RECEIPT_TIMEOUT_S
-        if mqtt is None:
-            return tuple(self._modbus.apply(commands, now))
-        # Messages travel while registers are written.
-        sent = {index: mqtt.send(item, now) for index, item in enumerate(commands) if item.device in mqtt.links}
-        rest = [index for index in range(len(commands)) if index not in sent]
+        # Messages travel, and SunSpec devices are written to, while registers are written.
+        sent = {i: mqtt.send(item, now) for i, item in enumerate(commands) if item.device in mqtt.links} if mqtt else {}
+        found = [index for index, item in enumerate(commands) if item.device in self._sunspec.units]
+        sunspec = self._sunspec.begin_apply([commands[index] for index in found], now)
+        rest = [index for index in range(len(commands)) if index not in sent and index not in found]
         receipts = dict(zip(rest, self._modbus.apply([commands[index] for index in rest], now), strict=True))
-        receipts |= {index: mqtt.receipt(commands[index], waiting, deadline_s) for index, waiting in sent.items()}
+        if sunspec is not None:
+            receipts |= dict(zip(found, sunspec.result(LONGEST_CYCLE_S), strict=True))
+        if mqtt is not None:
+            receipts |= {index: mqtt.receipt(commands[index], waiting, deadline_s) for index, waiting in sent.items()}
         return tuple(receipts[index] for index in range(len(commands)))
 
     def close(self) -> None:
         if self._mqtt is not None:
             self._mqtt.close()
+        self._sunspec.close()
         self._modbus.close()
+
+
+def ranges_of(units: Mapping[str, Unit]) -> dict[str, dict[str, tuple[str, float, float]]]:
+    """Device → point → its full name, and the range in which it is plausible."""
+    return {
+        device: {name: (f"{device}.{name}", point.min, point.max) for name, point in unit.registers.points.items()}
+        for device, unit in units.items()
+    }
 
 
 def _silence(unit: Unit, answer: Mapping[str, Value]) -> str | None:
     """Why nothing was heard from a device in this cycle; None where at least one value was."""
     if not answer:
-        return f"{unit.place}: {unit.down or 'answers again, and is read from the next cycle on'}"
+        return f"{unit.place}: {unit.down or AGAIN}"
     if all(isinstance(value, str) for value in answer.values()):
         return "; ".join(dict.fromkeys(map(str, answer.values())))
     return None

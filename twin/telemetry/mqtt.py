@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from datetime import datetime
 from functools import partial
@@ -21,6 +21,9 @@ from twin.telemetry.mqtt_session import Handler, MqttSession
 
 RECEIPT_TIMEOUT_S = 0.5
 
+Tap = Callable[[str, bytes, bool], None]
+"""Takes a device, its payload, and whether the broker had retained it."""
+
 log = logging.getLogger(__name__)
 
 
@@ -33,7 +36,10 @@ class MqttDevices:
         """Device → the newest state that could be used."""
         self.problems: dict[str, str] = {}
         """Device → why its newest message could not be used."""
-        self._arrival = threading.Condition()
+        self.arrival = threading.Condition()
+        """Held by whoever takes states that must not change meanwhile."""
+        self.tap: Tap | None = None
+        """Hears every state as it came."""
         self._slow: set[str] = set()
         self._deaf: set[str] = set()
         """Devices that left their last order unanswered: nobody waits for them until they answer one."""
@@ -82,10 +88,10 @@ class MqttDevices:
         us wait in vain is not waited for again until it has caught up.
         """
         end_s = stopwatch_s() + timeout_s
-        with self._arrival:
+        with self.arrival:
             while late := self._late(since) - self._slow:
                 remaining_s = end_s - stopwatch_s()
-                if self.down is not None or remaining_s <= 0 or not self._arrival.wait(remaining_s):
+                if self.down is not None or remaining_s <= 0 or not self.arrival.wait(remaining_s):
                     break
             self._slow = (self._slow | late) & self._late(since)
 
@@ -94,18 +100,20 @@ class MqttDevices:
         return {device for device in self.links if device not in states or states[device].at < since}
 
     def _on_state(self, device: str, payload: bytes, retained: bool) -> None:
-        try:
-            state = read_state(payload, self.links[device].points, retained=retained)
-        except UnusableError as error:
-            self.problems[device] = f"{self.place}: {error}"
-            return
-        with self._arrival:
+        with self.arrival:
+            if self.tap is not None:
+                self.tap(device, payload, retained)
+            try:
+                state = read_state(payload, self.links[device].points, retained=retained)
+            except UnusableError as error:
+                self.problems[device] = f"{self.place}: {error}"
+                return
             known = self.states.get(device)
             # What the broker kept from before we lost it must not replace what was heard live since.
             if not (retained and known is not None and state.at <= known.at):
                 self.states[device] = state
                 self.problems.pop(device, None)
-            self._arrival.notify_all()
+            self.arrival.notify_all()
 
     def send(self, command: Command, now: datetime) -> Future[Answer] | Receipt:
         """Send a command; what comes back is the receipt to come, or the reason why there is none to wait for."""

@@ -7,12 +7,13 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage, MQTTMessageInfo
-from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
@@ -43,7 +44,7 @@ class MqttSession:
         self._client = self._make_client(broker, site_path)
 
     def _make_client(self, broker: Broker, site_path: Path) -> Client:
-        client = Client(CallbackAPIVersion.VERSION2, client_id=f"gridhelm-{uuid4().hex[:12]}")
+        client = _LastingClient(CallbackAPIVersion.VERSION2, client_id=f"gridhelm-{uuid4().hex[:12]}")
         client.on_connect, client.on_subscribe = self._on_connect, self._on_subscribe
         client.on_connect_fail, client.on_disconnect = self._on_connect_fail, self._on_disconnect
         client.on_message, client.on_socket_open = self._on_message, _send_at_once
@@ -122,14 +123,34 @@ class MqttSession:
         self._ready.clear()
 
     def _on_message(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
-        handler = self._handlers.get(message.topic)
+        try:
+            topic = message.topic
+        except UnicodeDecodeError:
+            log.warning("%s: a message was garbled on its way; nobody can tell whose it was", self.place)
+            return
+        handler = self._handlers.get(topic)
         if handler is None:
             return
         try:
             handler(bytes(message.payload), message.retain)
         except Exception:
             # An exception that left this callback would end paho's thread, and with it all hearing.
-            log.exception("%s: unexpected failure over a message on %s", self.place, message.topic)
+            log.exception("%s: unexpected failure over a message on %s", self.place, topic)
+
+
+class _LastingClient(Client):
+    """A client whose thread survives what cannot be read: paho would end it, and never hear anything again."""
+
+    def loop_forever(self, timeout: float = 1.0, retry_first_connection: bool = False) -> MQTTErrorCode:
+        """As paho's; after a failure inside it, on a fresh connection."""
+        while True:
+            try:
+                return super().loop_forever(timeout, retry_first_connection)
+            except Exception as error:
+                log.warning("%s:%s: unreadable, so connected anew: %r", self.host, self.port, error)
+                # Whoever is not there yet is waited for by the next round.
+                with suppress(OSError):
+                    self.reconnect()
 
 
 def _send_at_once(_client: Client, _data: Any, sock: Any) -> None:
