@@ -166,6 +166,17 @@ def test_a_half_open_connection_is_replaced_though_it_is_never_closed() -> None:
         assert rig.proxy.connections > before
 
 
+@pytest.mark.parametrize("fault", [Fault(refused=True), Fault(reset=True)])
+def test_a_device_that_closes_every_connection_is_not_hammered(fault: Fault) -> None:
+    with faulty() as rig:
+        rig.set(fault)
+        before, began_s = rig.proxy.connections, time.monotonic()
+        while time.monotonic() - began_s < 1.0:
+            rig.read()
+        # Pauses of 0.2, 0.4 and 0.8 s between attempts, each of which may ask twice for the reason.
+        assert 0 < rig.proxy.connections - before < 20
+
+
 def test_late_answers_are_never_taken_for_others() -> None:
     """Each answer comes after its request was given up, and while the next one is under way."""
     with faulty() as rig:
