@@ -4,7 +4,7 @@ Every frame goes through the framer and the decoder that our links use, register
 The reads and writes that a link makes must come out as in the log of `icsnpp-modbus`, value for value; captures with
 faulty and foreign traffic, from Zeek's tests, must end in an orderly refusal and in nothing else.
 
-    PYTHONPATH=. python benchmarks/modbus_captures.py
+    .venv/bin/python benchmarks/modbus_captures.py
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import dpkt
+import repository_root  # noqa: F401
 from measured_data import measured
 from pymodbus.exceptions import ModbusException
 from pymodbus.framer import FramerSocket

@@ -4,7 +4,7 @@ Each round takes one map, serves it with random registers from an asyncio server
 through a random fault. Held all the time: nothing raises, nothing out of its range counts as good, and memory does
 not grow. Three kinds of rounds: 0.2 % flipped bytes, any fault of the proxy, and replies that are plain garbage.
 
-    PYTHONPATH=. python benchmarks/modbus_fuzz.py [--seconds 3600] [--seed 1]
+    .venv/bin/python benchmarks/modbus_fuzz.py [--seconds 3600] [--seed 1]
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 
+import repository_root  # noqa: F401
 from pymodbus.constants import ExcCodes
 
 from twin.clock import SystemClock

@@ -3,7 +3,7 @@
 The devices answer from another process: a small asyncio server, one port each, always with the same registers, so
 that what is measured is our side. Readings go all the way: blocks, decoding, ranges, snapshot.
 
-    PYTHONPATH=. python benchmarks/modbus_load.py [--seconds 20]
+    .venv/bin/python benchmarks/modbus_load.py [--seconds 20]
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
+
+import repository_root  # noqa: F401
 
 from twin.clock import SystemClock
 from twin.points import Quality, Snapshot

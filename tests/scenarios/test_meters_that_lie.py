@@ -69,29 +69,32 @@ def test_a_frozen_meter_with_fresh_stamps_is_bad_within_ten_cycles_of_a_movement
         powers = truth | {"grid": sum(truth.values())}
         return {device: {"p_kw": power_kw + noise.gauss(0, 2.0), "v_pu": 1.0} for device, power_kw in powers.items()}
 
-    with proxied(links, name) as (asked, proxy, io), serving(site_of(links, devices)) as server:
-        with controlling(site_of(asked, devices, grid="grid")) as plant:
-            server.show(snapshot(**shown(0)))
-            read_until(plant, lambda image: not image.lost)
-            bad_after = None
-            for cycle in range(1, 40):
-                now = NOON + timedelta(seconds=cycle)
-                if cycle == 12:
-                    io.run(put(proxy, Fault(frozen=True)))
-                if cycle == 20:
-                    truth["battery"] -= 400.0
-                server.show(snapshot(now, **shown(cycle)))
-                reading = plant.read(now).readings[f"{name}.p_kw"]
-                assert reading.at == now, "its stamps are fresh all the time"
-                if cycle < 20:
-                    assert reading.quality is Quality.GOOD, "a value that stands still is believed while all do"
-                elif bad_after is None and reading.quality is Quality.BAD:
-                    assert "frozen" in reading.reason
-                    bad_after = cycle - 20
-                    io.run(put(proxy, Fault()))
-            assert bad_after is not None
-            assert bad_after < FOUND_CYCLES
-            assert reading.quality is Quality.GOOD, "it is believed again"
+    with (
+        proxied(links, name) as (asked, proxy, io),
+        serving(site_of(links, devices)) as server,
+        controlling(site_of(asked, devices, grid="grid")) as plant,
+    ):
+        server.show(snapshot(**shown(0)))
+        read_until(plant, lambda image: not image.lost)
+        bad_after = None
+        for cycle in range(1, 40):
+            now = NOON + timedelta(seconds=cycle)
+            if cycle == 12:
+                io.run(put(proxy, Fault(frozen=True)))
+            if cycle == 20:
+                truth["battery"] -= 400.0
+            server.show(snapshot(now, **shown(cycle)))
+            reading = plant.read(now).readings[f"{name}.p_kw"]
+            assert reading.at == now, "its stamps are fresh all the time"
+            if cycle < 20:
+                assert reading.quality is Quality.GOOD, "a value that stands still is believed while all do"
+            elif bad_after is None and reading.quality is Quality.BAD:
+                assert "frozen" in reading.reason
+                bad_after = cycle - 20
+                io.run(put(proxy, Fault()))
+        assert bad_after is not None
+        assert bad_after < FOUND_CYCLES
+        assert reading.quality is Quality.GOOD, "it is believed again"
 
 
 @contextmanager

@@ -256,8 +256,9 @@ class FaultProxy:
 
 
 async def _frame(reader: asyncio.StreamReader) -> bytes:
+    """The next frame. A device that speaks nonsense may announce a length that leaves nothing to read."""
     header = await reader.readexactly(HEADER_BYTES)
-    return header + await reader.readexactly(int.from_bytes(header[4:6], "big") - 1)
+    return header + await reader.readexactly(max(int.from_bytes(header[4:6], "big") - 1, 1))
 
 
 def _concerns(fault: Fault, request: bytes) -> bool:

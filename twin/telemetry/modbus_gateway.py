@@ -262,8 +262,9 @@ class Gateway:
     async def _keep(self) -> None:
         pause_s, patience_s = FIRST_PAUSE_S, self._first_patience_s()
         while True:
-            self.trouble.clear()
             await self._revive(patience_s)
+            # Trouble of an attempt of ours must not bring the next one at once: some accept only to close.
+            self.trouble.clear()
             if not any(unit.down for unit in self.units):
                 await self.trouble.wait()
             else:
