@@ -61,12 +61,12 @@ def live_check(
     console: Console,
     *,
     clock: Clock,
-    connect_s: float = CONNECT_S,
+    connect_s: float | None = None,
     pause: Callable[[float], None] = time.sleep,
 ) -> bool:
     """Print every point, and every doubt with the line of its map; True without a doubt."""
     site, document = load_document(site_path)
-    seen = read_twice(site, site_path, clock, connect_s, pause)
+    seen = read_twice(site, site_path, clock, CONNECT_S if connect_s is None else connect_s, pause)
     console.print(_points(seen.snapshot))
     look = Look(values=_usable(seen.snapshot), raw=seen.raw, elevation_deg=elevation_deg(site, seen.snapshot.now))
     found = [*_unread(site, seen), *doubts(site, look)]

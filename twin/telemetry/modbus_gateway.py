@@ -97,6 +97,8 @@ class Gateway:
         self._awaiting = self._looking = self._gave_way = False
         self._silent_s = 0.0
         self._free_at_s = 0.0
+        self._wanted_count = 0
+        """Requests that are not looks and are under way or in line."""
         self._answered = self._is_nonsense = False
         self._closed_because = ""
         self._stray_unit: int | None = None
@@ -125,11 +127,18 @@ class Gateway:
         """
         if not look:
             self._interrupt_look()
-        async with self._lock:
-            if (rest_s := self._free_at_s - stopwatch_s()) > 0:
-                await asyncio.sleep(rest_s)
-            reply = await self._ask(call, timeout_s if look else self._patience_s(timeout_s), look)
-            self._free_at_s = stopwatch_s() + pause_s
+            self._wanted_count += 1
+        try:
+            async with self._lock:
+                # Whoever asked while this look stood in line could not interrupt it yet.
+                if look and self._wanted_count:
+                    raise GaveWayError("not asked yet: others come first")
+                if (rest_s := self._free_at_s - stopwatch_s()) > 0:
+                    await asyncio.sleep(rest_s)
+                reply = await self._ask(call, timeout_s if look else self._patience_s(timeout_s), look)
+                self._free_at_s = stopwatch_s() + pause_s
+        finally:
+            self._wanted_count -= not look
         if isinstance(reply, ExceptionResponse):
             code = reply.exception_code
             words = EXCEPTION_WORDS.get(code, f"exception {code}")
@@ -253,8 +262,9 @@ class Gateway:
     async def _keep(self) -> None:
         pause_s, patience_s = FIRST_PAUSE_S, self._first_patience_s()
         while True:
-            self.trouble.clear()
             await self._revive(patience_s)
+            # Trouble of an attempt of ours must not bring the next one at once: some accept only to close.
+            self.trouble.clear()
             if not any(unit.down for unit in self.units):
                 await self.trouble.wait()
             else:

@@ -182,8 +182,8 @@ async def why_not(endpoint: Endpoint, timeout_s: float) -> str:
     except ssl.SSLCertVerificationError as error:
         return f"the device's certificate is not to be trusted: {error.verify_message}"
     except OSError as error:
-        if isinstance(error, ConnectionResetError) and isinstance(endpoint, TlsEndpoint):
-            return UNANSWERED
+        if isinstance(error, ConnectionResetError):
+            return why_closed(endpoint, error, answered=False)
         return "connection refused" if isinstance(error, ConnectionRefusedError) else str(error) or repr(error)
     return "connection failed"
 
