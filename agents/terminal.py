@@ -95,7 +95,7 @@ def number(value: Any) -> str:
 
 def served_devices(site: Site) -> Table:
     """Where each emulated device is found."""
-    from twin.telemetry.config import ModbusLink
+    from twin.telemetry.config import ModbusLink, MqttLink
 
     table = Table(title=f"{site.name} is served; Ctrl-C ends it", title_justify="left")
     for head in ("link", "device", "address"):
@@ -104,6 +104,6 @@ def served_devices(site: Site) -> Table:
     for name, link in site.telemetry.links.items():
         if isinstance(link, ModbusLink):
             table.add_row(name, link.device, f"modbus tcp {link.host}:{link.port} unit {link.unit_id}, map {link.map}")
-        elif broker is not None:
+        elif broker is not None and isinstance(link, MqttLink):
             table.add_row(name, link.device, f"mqtt {broker.host}:{broker.port} {broker.topic_prefix}/{link.topic}/#")
     return table

@@ -16,6 +16,8 @@ CONFINED = {
     "power_grid_model": ("twin/network/",),
     "paho": ("twin/telemetry/", "twin/emulator.py"),
     "pymodbus": ("twin/telemetry/", "twin/emulator.py"),
+    "httpx": ("twin/telemetry/",),
+    "prometheus_client": ("twin/telemetry/",),
     "amqtt": ("twin/telemetry/", "twin/emulator.py"),
     "pydantic": (
         "twin/site.py",
@@ -55,6 +57,9 @@ MAY_CATCH_ALL: dict[str, str] = {
     "twin/telemetry/modbus.py:probe": "one device must not deafen us to all others; it is lost, with the reason",
     "twin/telemetry/modbus.py:poll": "as probe",
     "twin/telemetry/modbus_devices.py:_transmit": "as probe; the command is LOST",
+    "twin/telemetry/redfish_node.py:_order": "as probe; the order is LOST",
+    "twin/telemetry/redfish_node.py:look": "as probe",
+    "twin/telemetry/dcgm.py:scrape": "as probe",
     "twin/telemetry/mqtt_session.py:_on_message": "it would end the thread of paho; the values grow stale",
 }
 """`file:function` → why it must survive anything; it has to tell, not to hide."""

@@ -64,6 +64,7 @@ BARE: dict[str, str] = {
     "slack": "the place of a bus",
     "slopes": "in the units of what is measured per unit of what is estimated",
     "start": "a register's place",
+    "status": "of an HTTP answer",
     "sums": "each in the unit that its own name carries",
     "support_priority": "a rank",
     "to_hour": "an hour of the local clock",

@@ -10,6 +10,8 @@ from annotated_types import Ge, Gt, Le
 from pydantic import Field
 
 from twin.devices.base import STRICT
+from twin.telemetry.dcgm_link import DcgmLink
+from twin.telemetry.redfish_link import RedfishLink
 
 Port = Annotated[int, Ge(1), Le(65535)]
 
@@ -65,7 +67,7 @@ class Broker:
     password_file: str | None = None
 
 
-Link = Annotated[ModbusLink | MqttLink, Field(discriminator="protocol")]
+Link = Annotated[ModbusLink | MqttLink | RedfishLink | DcgmLink, Field(discriminator="protocol")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from twin.errors import LinkError
 from twin.points import Command, Reading, Receipt, Snapshot
 from twin.site import Site
 from twin.telemetry.config import ModbusLink, MqttLink, Telemetry
+from twin.telemetry.it_power import ItPower
 from twin.telemetry.modbus import Unit, Value
 from twin.telemetry.modbus_devices import ModbusDevices
 from twin.telemetry.mqtt import RECEIPT_TIMEOUT_S, MqttDevices
@@ -44,7 +45,9 @@ class LivePlant:
         mqtt = {name: link for name, link in links.items() if isinstance(link, MqttLink)}
         # What can refuse a wrong file comes first: nothing runs yet that would have to be ended.
         self._mqtt = MqttDevices(broker, mqtt, site_path) if broker is not None and mqtt else None
+        self._it = ItPower(site, site_path)
         self._modbus = ModbusDevices(modbus, site_path)
+        self._it.start()
         if self._mqtt is not None:
             self._mqtt.start()
 
@@ -61,6 +64,7 @@ class LivePlant:
         for device, unit in self._modbus.units.items():
             if unit.down is not None:
                 yield f"{device}: {unit.place}: {unit.down}; expected: {unit.registers.title}"
+        yield from self._it.absent()
         for device in self._mqtt.links if self._mqtt is not None else ():
             if self._mqtt is not None and (reason := self._mqtt.silence(device)) is not None:
                 yield f"{device}: {reason}; expected: JSON with {', '.join(self._mqtt.links[device].points)}"
@@ -75,6 +79,7 @@ class LivePlant:
                 self._mark(device, unit.registers.points, lost[device])
         if self._mqtt is not None:
             self._take_messages(self._mqtt, now, lost)
+        self._take_it_power(now, lost)
         return Snapshot(now=now, readings=dict(self._last), lost=lost)
 
     def _take_answer(self, unit: Unit, answer: Mapping[str, Value], now: datetime) -> None:
@@ -109,6 +114,14 @@ class LivePlant:
         for name, problem in state.problems.items():
             self._mark(device, (name,), problem)
 
+    def _take_it_power(self, now: datetime, lost: dict[str, str]) -> None:
+        lost |= self._it.lost()
+        for device, point, found in self._it.points(now):
+            if isinstance(found, str):
+                self._mark(device, (point,), found)
+            else:
+                self._last[f"{device}.{point}"] = found
+
     def _mark(self, device: str, names: Iterable[str], reason: str) -> None:
         """Keep the last values, marked bad."""
         for name in names:
@@ -117,19 +130,25 @@ class LivePlant:
                 self._last[point] = reading
 
     def apply(self, commands: Sequence[Command], now: datetime) -> tuple[Receipt, ...]:
-        mqtt, deadline_s = self._mqtt, stopwatch_s() + RECEIPT_TIMEOUT_S
-        if mqtt is None:
-            return tuple(self._modbus.apply(commands, now))
+        it, mqtt, deadline_s = self._it, self._mqtt, stopwatch_s() + RECEIPT_TIMEOUT_S
         # Messages travel while registers are written.
-        sent = {index: mqtt.send(item, now) for index, item in enumerate(commands) if item.device in mqtt.links}
-        rest = [index for index in range(len(commands)) if index not in sent]
+        limits = {index: it.send(item, now) for index, item in enumerate(commands) if it.takes(item.device)}
+        sent = {
+            index: mqtt.send(item, now)
+            for index, item in enumerate(commands)
+            if mqtt is not None and item.device in mqtt.links and index not in limits
+        }
+        rest = [index for index in range(len(commands)) if index not in sent and index not in limits]
         receipts = dict(zip(rest, self._modbus.apply([commands[index] for index in rest], now), strict=True))
-        receipts |= {index: mqtt.receipt(commands[index], waiting, deadline_s) for index, waiting in sent.items()}
+        if mqtt is not None:
+            receipts |= {index: mqtt.receipt(commands[index], waiting, deadline_s) for index, waiting in sent.items()}
+        receipts |= {index: it.receipt(commands[index], waiting) for index, waiting in limits.items()}
         return tuple(receipts[index] for index in range(len(commands)))
 
     def close(self) -> None:
         if self._mqtt is not None:
             self._mqtt.close()
+        self._it.close()
         self._modbus.close()
 
 
