@@ -117,9 +117,8 @@ def _in_words(error: BaseException) -> str:
 
 def trusted(ca_file: str | None, site_path: Path, keys: str) -> ssl.SSLContext:
     """Who is trusted: the authorities in `ca_file`, or those of the operating system. Raises `InputError`."""
-    context = ssl.create_default_context()
     if ca_file is None:
-        return context
+        return ssl.create_default_context()
     path = site_path.parent / ca_file
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:

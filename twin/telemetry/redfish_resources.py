@@ -11,7 +11,6 @@ Three resources carry a power limit (DMTF DSP0268, Redfish Data Model Specificat
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -51,7 +50,8 @@ class Form:
 
 def number(value: object) -> float | None:
     """A number that a controller told; None for what is none, or is not a plausible power."""
-    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and abs(value) < 1e9:
+    # Neither infinity nor NaN is below, and an integer too long for a float may be compared.
+    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e9:
         return float(value)
     return None
 
