@@ -168,7 +168,7 @@ class DcgmHall:
     ) -> Part:
         gpu = seen.gpu
         age_s = now_s - seen.heard_s if gpu.stamp_s is None else now.timestamp() - gpu.stamp_s
-        frozen_s = now_s - seen.moved_s
+        frozen_s = seen.heard_s - seen.moved_s
         reason = ""
         if exporter.down is not None:
             reason = f"exporter {exporter.name}: {exporter.down}"
