@@ -53,7 +53,8 @@ def test_a_blank_energy_is_no_value(value: str) -> None:
 
 def test_a_gpu_that_is_shared_or_divided_counts_once() -> None:
     lines = "".join(
-        f'DCGM_FI_DEV_POWER_USAGE{{gpu="0",UUID="{UUID}",GPU_I_ID="{part}",pod="job-{part}"}} 300\n' for part in range(7)
+        f'DCGM_FI_DEV_POWER_USAGE{{gpu="0",UUID="{UUID}",GPU_I_ID="{part}",pod="job-{part}"}} 300\n'
+        for part in range(7)
     )
     assert only(lines).power_w == 300
 
