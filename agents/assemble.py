@@ -18,13 +18,17 @@ from twin.network.estimate import Estimator
 from twin.network.power_flow import PowerFlow
 from twin.plant import Plant
 from twin.site import Site, load_document, site_adapter
-from twin.telemetry.config import MqttLink, SunSpecLink
+from twin.telemetry.config import AnyModbusLink, SunSpecLink
 from twin.telemetry.register_map import RegisterMap, load_map
 from twin.telemetry.sunspec_devices import TELLS
 from twin.yaml_file import Document, Key
 
 MODEL_ERROR_FRACTION = 0.03
 """How well a drawing knows impedances: nameplates and cable tables are good to a few percent."""
+
+
+_Shown = tuple[Sequence[Key], Collection[str]]
+"""Where a link stands in the file, and the points that it shows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,25 +64,42 @@ def load(path: Path, *, with_links: bool = True) -> LoadedSite:
 
 
 def link_problems(site: Site, document: Document) -> Iterator[Problem]:
-    """What is wrong with the register maps, and what the twin needs of a device that its link does not show."""
+    """What is wrong with the register maps, and what the twin needs of a device that its links do not show."""
     read: dict[str, RegisterMap] = {}
+    shown: dict[str, list[_Shown]] = {}
+    unread: set[str] = set()
     for name, link in site.telemetry.links.items():
         keys, device = ("telemetry", "links", name), site.devices.get(link.device)
-        if isinstance(link, MqttLink):
-            yield from _points_missing(device, link.points, document, (*keys, "points"))
-            continue
         if isinstance(link, SunSpecLink):
             # What of it the device has is known when it is connected.
             yield from _points_missing(device, TELLS, document, (*keys, "protocol"))
+            continue
+        if not isinstance(link, AnyModbusLink):
+            shown.setdefault(link.device, []).append(((*keys, "points"), link.points))
             continue
         try:
             registers = read.get(link.map) or load_map(link.map, document.path)
         except InputError as error:
             yield from (_placed(problem, document, (*keys, "map")) for problem in error.problems)
+            unread.add(link.device)
             continue
         read[link.map] = registers
-        yield from _points_missing(device, registers.points, document, (*keys, "map"))
+        shown.setdefault(link.device, []).append(((*keys, "map"), registers.points))
         yield from _foreign_setpoint(device, registers, document, (*keys, "map"))
+    for name, parts in shown.items():
+        if name not in unread:
+            together = {point for _, points in parts for point in points}
+            yield from _points_missing(site.devices.get(name), together, document, parts[0][0])
+            yield from _twice(name, parts, document)
+
+
+def _twice(device: str, parts: Sequence[_Shown], document: Document) -> Iterator[Problem]:
+    """What registers show must not come over another link, too: which of the two would be believed?"""
+    by_map = {point for keys, points in parts if keys[-1] == "map" for point in points}
+    for keys, points in parts:
+        if keys[-1] != "map" and (both := sorted(by_map & set(points))):
+            found = f"{', '.join(both)} of {device}, which its register map shows already"
+            yield document.problem(keys, found=found, expected="each point of a device over one link")
 
 
 def _placed(problem: Problem, document: Document, keys: Sequence[Key]) -> Problem:

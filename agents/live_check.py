@@ -21,7 +21,7 @@ from twin.points import Quality, Reading, Snapshot
 from twin.site import Site, load_document
 from twin.sun import sun_at
 from twin.telemetry.capture import Line, Listener
-from twin.telemetry.config import MqttLink, SunSpecLink
+from twin.telemetry.config import AnyModbusLink
 from twin.telemetry.live_plant import LivePlant
 from twin.telemetry.map_codec import decode
 from twin.telemetry.map_schema import Register
@@ -120,7 +120,7 @@ def _raw(site: Site, site_path: Path, lines: Sequence[Line]) -> Iterator[tuple[s
         held = image.setdefault((line.get("modbus", ""), line.get("unit", 0), line.get("table", "")), {})
         held |= enumerate(line.get("words", ()), start=line.get("address", 0))
     for link in site.telemetry.links.values():
-        if isinstance(link, MqttLink | SunSpecLink):
+        if not isinstance(link, AnyModbusLink):
             continue
         place = endpoint_of(link, site_path).place
         for name, point in load_map(link.map, site_path).points.items():
@@ -175,7 +175,7 @@ def _places(site: Site, document: Document) -> Iterator[tuple[str, str]]:
     maps: dict[Path, Document] = {}
     for name, link in site.telemetry.links.items():
         yield link.device, f"{document.path}:{document.line(('telemetry', 'links', name))}"
-        if isinstance(link, MqttLink | SunSpecLink):
+        if not isinstance(link, AnyModbusLink):
             continue
         path = find_map(link.map, document.path)
         written = maps.setdefault(path, read_yaml(path))

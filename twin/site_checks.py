@@ -14,7 +14,18 @@ from twin.devices.base import Account, Device
 from twin.errors import Problem
 from twin.network.build import buses_not_supplied
 from twin.network.checks import network_problems, one_of
-from twin.telemetry.config import ModbusLink, ModbusSerialLink, ModbusTlsLink, MqttLink, SunSpecLink, Telemetry
+from twin.telemetry.config import (
+    AnyModbusLink,
+    Link,
+    ModbusLink,
+    ModbusSerialLink,
+    ModbusTlsLink,
+    MqttLink,
+    SunSpecLink,
+    Telemetry,
+)
+from twin.telemetry.dcgm_link import DcgmLink
+from twin.telemetry.redfish_link import RedfishLink
 from twin.yaml_file import Document, Key
 
 if TYPE_CHECKING:
@@ -179,13 +190,17 @@ def _telemetry(site: Site, document: Document) -> Iterator[Problem]:
                 expected=one_of(device, known, "a device"),
             )
     yield from _links(telemetry, document)
+    yield from _redfish(site, document)
 
 
 def _links(telemetry: Telemetry, document: Document) -> Iterator[Problem]:
     modbus = {name: link for name, link in telemetry.links.items() if isinstance(link, ModbusLink | ModbusTlsLink)}
     serial = {name: link for name, link in telemetry.links.items() if isinstance(link, ModbusSerialLink)}
     mqtt = {name: link for name, link in telemetry.links.items() if isinstance(link, MqttLink)}
-    yield from _distinct({name: link.device for name, link in telemetry.links.items()}, "device", document)
+    for alike in (AnyModbusLink | SunSpecLink | MqttLink, RedfishLink, DcgmLink):
+        named = {name: link.device for name, link in telemetry.links.items() if isinstance(link, alike)}
+        yield from _distinct(named, "device", document)
+    yield from _shown_once(telemetry.links, document)
     yield from _distinct(
         {name: f"{link.serial_port} unit_id {link.unit_id}" for name, link in serial.items()}, "unit_id", document
     )
@@ -234,6 +249,44 @@ def _alike(manners: Mapping[str, tuple[str, str]], document: Document) -> Iterat
                 ("telemetry", "links", name, "protocol"),
                 found=f"{manner} at {place}, where link {owner} has {known}",
                 expected="one manner of speaking at one place",
+            )
+
+
+def _shown_once(links: Mapping[str, Link], document: Document) -> Iterator[Problem]:
+    """A problem for each point of a device that a second link shows, too. What registers show is in their map."""
+    owners: dict[tuple[str, str], str] = {}
+    for name, link in links.items():
+        for point in () if isinstance(link, AnyModbusLink | SunSpecLink) else link.points:
+            owner = owners.setdefault((link.device, point), name)
+            if owner != name and not (isinstance(link, MqttLink) and isinstance(links[owner], MqttLink)):
+                yield document.problem(
+                    ("telemetry", "links", name, "points"),
+                    found=f"{point} of {link.device}, which link {owner} shows already",
+                    expected="each point of a device over one link",
+                )
+
+
+def _redfish(site: Site, document: Document) -> Iterator[Problem]:
+    """Redfish has no dead-man: whoever steers by it alone must have said so."""
+    links = site.telemetry.links
+    with_dead_man = {link.device for link in links.values() if isinstance(link, AnyModbusLink | SunSpecLink | MqttLink)}
+    for name, link in links.items():
+        device = site.devices.get(link.device)
+        if not isinstance(link, RedfishLink):
+            continue
+        if link.device == WEATHER:
+            yield document.problem(
+                ("telemetry", "links", name, "device"),
+                found=repr(link.device),
+                expected=one_of(link.device, [*site.devices], "a device with power"),
+            )
+        if device is None or link.left_in_force:
+            continue
+        if device.setpoint is not None and link.device not in with_dead_man:
+            yield document.problem(
+                ("telemetry", "links", name),
+                found=f"{link.device}, which only Redfish could steer, and Redfish has no dead-man",
+                expected="left_in_force: true if its limit may stay when gridhelm dies, or a link with a dead-man",
             )
 
 

@@ -16,6 +16,8 @@ CONFINED = {
     "power_grid_model": ("twin/network/",),
     "paho": ("twin/telemetry/", "twin/emulator.py"),
     "pymodbus": ("twin/telemetry/", "twin/emulator.py"),
+    "httpx": ("twin/telemetry/",),
+    "prometheus_client": ("twin/telemetry/",),
     "amqtt": ("twin/telemetry/", "twin/emulator.py"),
     "pydantic": (
         "twin/site.py",
@@ -59,6 +61,9 @@ MAY_CATCH_ALL: dict[str, str] = {
     "twin/telemetry/modbus_gateway.py:_revive": "whatever forbids a connection is told, and tried again",
     "twin/telemetry/modbus_devices.py:_transmit": "as probe; the command is LOST",
     "twin/telemetry/mqtt_session.py:loop_forever": "as _on_message, for what paho itself cannot read",
+    "twin/telemetry/redfish_node.py:_order": "as probe; the order is LOST",
+    "twin/telemetry/redfish_node.py:look": "as probe",
+    "twin/telemetry/dcgm.py:scrape": "as probe",
     "twin/telemetry/mqtt_session.py:_on_message": "it would end the thread of paho; the values grow stale",
 }
 """`file:function` → why it must survive anything; it has to tell, not to hide."""

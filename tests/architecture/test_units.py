@@ -78,6 +78,7 @@ BARE: dict[str, str] = {
     "start": "a register's place",
     "step": "in the unit of the setpoint",
     "stop_bits": "a number of bits",
+    "status": "of an HTTP answer",
     "sums": "each in the unit that its own name carries",
     "support_priority": "a rank",
     "to_hour": "an hour of the local clock",

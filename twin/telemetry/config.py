@@ -10,6 +10,8 @@ from annotated_types import Ge, Gt, Le
 from pydantic import Field
 
 from twin.devices.base import STRICT
+from twin.telemetry.dcgm_link import DcgmLink
+from twin.telemetry.redfish_link import RedfishLink
 
 Port = Annotated[int, Ge(1), Le(65535)]
 
@@ -130,7 +132,8 @@ class Broker:
 
 AnyModbusLink = ModbusLink | ModbusTlsLink | ModbusSerialLink
 Link = Annotated[
-    ModbusLink | ModbusTlsLink | ModbusSerialLink | SunSpecLink | MqttLink, Field(discriminator="protocol")
+    ModbusLink | ModbusTlsLink | ModbusSerialLink | SunSpecLink | MqttLink | RedfishLink | DcgmLink,
+    Field(discriminator="protocol"),
 ]
 
 

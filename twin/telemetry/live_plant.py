@@ -13,7 +13,8 @@ from twin.errors import LinkError
 from twin.points import Command, Reading, Receipt, Snapshot, good_readings
 from twin.site import Site
 from twin.telemetry.capture import Listener
-from twin.telemetry.config import MqttLink, SunSpecLink, Telemetry
+from twin.telemetry.config import AnyModbusLink, MqttLink, SunSpecLink, Telemetry
+from twin.telemetry.it_power import ItPower
 from twin.telemetry.modbus import Unit, Value
 from twin.telemetry.modbus_devices import ModbusDevices
 from twin.telemetry.mqtt import RECEIPT_TIMEOUT_S, MqttDevices
@@ -48,16 +49,18 @@ class LivePlant:
         self._capture = capture
         self._balance = BalanceCheck(site)
         links, broker = self._telemetry.links, self._telemetry.broker
-        modbus = {name: link for name, link in links.items() if not isinstance(link, MqttLink | SunSpecLink)}
+        modbus = {name: link for name, link in links.items() if isinstance(link, AnyModbusLink)}
         mqtt = {name: link for name, link in links.items() if isinstance(link, MqttLink)}
         # What can refuse a wrong file comes first: nothing runs yet that would have to be ended.
         self._mqtt = MqttDevices(broker, mqtt, site_path) if broker is not None and mqtt else None
+        self._it = ItPower(site, site_path)
         self._modbus = ModbusDevices(modbus, site_path, self._max_age_s)
         self._ranges = ranges_of(self._modbus.units)
         sunspec = {name: link for name, link in links.items() if isinstance(link, SunSpecLink)}
         self._sunspec = SunSpecDevices(sunspec, site, None if capture is None else capture.watch)
         if capture is not None:
             self._tap(capture)
+        self._it.start()
         if self._mqtt is not None:
             self._mqtt.start()
 
@@ -86,6 +89,7 @@ class LivePlant:
         for device, found in self._sunspec.units.items():
             if found.down is not None:
                 yield f"{device}: {found.place}: {found.down}"
+        yield from self._it.absent()
         for device in self._mqtt.links if self._mqtt is not None else ():
             if self._mqtt is not None and (reason := self._mqtt.silence(device)) is not None:
                 yield f"{device}: {reason}; expected: JSON with {', '.join(self._mqtt.links[device].points)}"
@@ -103,7 +107,8 @@ class LivePlant:
             self._take_sunspec(sunspec.result(LONGEST_CYCLE_S), now, lost)
         if self._mqtt is not None:
             self._take_messages(self._mqtt, now, lost)
-        elif self._capture is not None:
+        self._take_it_power(now, lost)
+        if self._mqtt is None and self._capture is not None:
             self._end_reading(self._capture, now, None)
         return Snapshot(now=now, readings=self._last | self._balance.judged(self._last, now), lost=lost)
 
@@ -163,6 +168,14 @@ class LivePlant:
         for name, problem in state.problems.items():
             self._mark(device, (name,), problem)
 
+    def _take_it_power(self, now: datetime, lost: dict[str, str]) -> None:
+        lost |= self._it.lost()
+        for device, point, found in self._it.points(now):
+            if isinstance(found, str):
+                self._mark(device, (point,), found)
+            else:
+                self._last[f"{device}.{point}"] = found
+
     def _mark(self, device: str, names: Iterable[str], reason: str) -> None:
         """Keep the last values, marked bad."""
         for name in names:
@@ -171,23 +184,31 @@ class LivePlant:
                 self._last[point] = reading
 
     def apply(self, commands: Sequence[Command], now: datetime) -> tuple[Receipt, ...]:
-        mqtt, deadline_s = self._mqtt, stopwatch_s() + RECEIPT_TIMEOUT_S
+        it, mqtt, deadline_s = self._it, self._mqtt, stopwatch_s() + RECEIPT_TIMEOUT_S
         # Messages travel, and SunSpec devices are written to, while registers are written.
-        sent = {i: mqtt.send(item, now) for i, item in enumerate(commands) if item.device in mqtt.links} if mqtt else {}
+        limits = {index: it.send(item, now) for index, item in enumerate(commands) if it.takes(item.device)}
+        sent = {
+            index: mqtt.send(item, now)
+            for index, item in enumerate(commands)
+            if mqtt is not None and item.device in mqtt.links and index not in limits
+        }
         found = [index for index, item in enumerate(commands) if item.device in self._sunspec.units]
         sunspec = self._sunspec.begin_apply([commands[index] for index in found], now)
-        rest = [index for index in range(len(commands)) if index not in sent and index not in found]
+        elsewhere = {*limits, *sent, *found}
+        rest = [index for index in range(len(commands)) if index not in elsewhere]
         receipts = dict(zip(rest, self._modbus.apply([commands[index] for index in rest], now), strict=True))
         if sunspec is not None:
             receipts |= dict(zip(found, sunspec.result(LONGEST_CYCLE_S), strict=True))
         if mqtt is not None:
             receipts |= {index: mqtt.receipt(commands[index], waiting, deadline_s) for index, waiting in sent.items()}
+        receipts |= {index: it.receipt(commands[index], waiting) for index, waiting in limits.items()}
         return tuple(receipts[index] for index in range(len(commands)))
 
     def close(self) -> None:
         if self._mqtt is not None:
             self._mqtt.close()
         self._sunspec.close()
+        self._it.close()
         self._modbus.close()
 
 

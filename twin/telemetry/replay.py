@@ -17,7 +17,7 @@ from twin.errors import LinkError, RecordError
 from twin.points import Command, Receipt, Snapshot
 from twin.site import Site
 from twin.telemetry.capture import EPOCH, MICROSECOND, Asked, Line, described, lines_of
-from twin.telemetry.config import MqttLink, SunSpecLink
+from twin.telemetry.config import AnyModbusLink, MqttLink, SunSpecLink
 from twin.telemetry.live_plant import LivePlant, ranges_of
 from twin.telemetry.modbus import Gateway, RefusedError, SilentError, Unit, Value
 from twin.telemetry.modbus_transport import endpoint_of
@@ -182,7 +182,7 @@ class ReplayPlant(LivePlant):
         for link in telemetry.links.values():
             if isinstance(link, SunSpecLink):
                 sunspec[link.device] = sunspec_unit(link, self._gateway(f"Modbus {link.host}:{link.port}"), site)
-            elif not isinstance(link, MqttLink):
+            elif isinstance(link, AnyModbusLink):
                 modbus[link.device] = Unit(
                     device=link.device,
                     unit_id=link.unit_id,
