@@ -24,6 +24,8 @@ READS = frozenset({1, 2, 3, 4})
 REGISTER_READS = frozenset({3, 4})
 WRITES = frozenset({5, 6, 15, 16})
 CONNECT_S = 2.0
+DEVICE_S = 10.0
+"""How long a device may take; then its connection is ended, on both sides."""
 KEPT_REQUESTS = 1000
 MOST_REGISTERS = 127
 
@@ -215,7 +217,8 @@ class FaultProxy:
             return request[:2] + self._frozen[key][2:]
         unit = (request[6] + fault.asks_next_unit) % 256
         line.device.write(request[:6] + bytes((unit,)) + request[7:])
-        reply = await _frame(from_device)
+        # Whoever asked may be gone by then, which is seen only when there is something to send.
+        reply = await asyncio.wait_for(_frame(from_device), DEVICE_S)
         reply = reply[:6] + request[6:7] + reply[7:]
         if fault.frozen and function in READS:
             self._frozen[key] = reply
