@@ -47,8 +47,8 @@ def test_several_chassis_are_drafted_by_name(tmp_path: Path) -> None:
     both = with_metrics(400, name="N1") | with_metrics(300, name="N2")
     both["/redfish/v1/Chassis"] = {"Members": [{"@odata.id": f"/redfish/v1/Chassis/{name}"} for name in ("N1", "N2")]}
     with room_of(tmp_path, trustme.CA(), [both]) as room:
-        files = {"password_file": str(tmp_path / "bmc.txt"), "ca_file": str(tmp_path / "ca.pem")}
-        text = probe_redfish.probe(room.boards[0].address, username=USER, **files)
+        password, ca = str(tmp_path / "bmc.txt"), str(tmp_path / "ca.pem")
+        text = probe_redfish.probe(room.boards[0].address, username=USER, password_file=password, ca_file=ca)
         assert drafted(text).chassis == ("N1", "N2")
 
 

@@ -49,7 +49,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "bmc.txt").write_text(PASSWORD, encoding="utf-8")
     had("git", "clone", "--quiet", "--depth", "1", "--branch", RELEASE, REPOSITORY, folder / "server")
     venv.create(folder / "env", with_pip=False)
-    pip = [sys.executable, "-m", "pip", "--python", folder / "env" / "bin" / "python", "--retries", "1"]
+    pip: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "pip",
+        "--python",
+        folder / "env" / "bin" / "python",
+        "--retries",
+        "1",
+    ]
     had(*pip, "install", "--quiet", "--disable-pip-version-check", *REQUIREMENTS)
     return folder
 
@@ -106,8 +114,8 @@ def test_the_mockup_is_read_and_takes_a_limit(folder: Path, address: str, sessio
 def test_the_mockup_is_probed(folder: Path, address: str) -> None:
     with controlling(site(address), folder / "site.yaml") as plant:
         read_until(plant, lambda image: not image.lost)
-    files = {"password_file": str(folder / "bmc.txt"), "ca_file": str(folder / "ca.pem")}
-    text = probe_redfish.probe(address, username=USER, **files)
+    password, ca = str(folder / "bmc.txt"), str(folder / "ca.pem")
+    text = probe_redfish.probe(address, username=USER, password_file=password, ca_file=ca)
     assert "chassis 1U: draws 374 W (/redfish/v1/Chassis/1U/EnvironmentMetrics)" in text
     assert "power limit 500 W, from 150 W to 1000 W" in text
     assert "/redfish/v1/Chassis/1U/Controls/PowerLimit" in text

@@ -142,7 +142,8 @@ def test_less_than_the_nodes_can_be_told_is_clipped_at_their_lowest(room: MakeRo
     with hall.plant() as plant:
         ready(plant)
         receipt = tell(plant, 0.1)
-        assert (receipt.outcome, receipt.read_back) == (Outcome.CLIPPED, pytest.approx(0.4))
+        assert receipt.outcome is Outcome.CLIPPED
+        assert receipt.read_back == pytest.approx(0.4)
 
 
 def test_more_than_the_nodes_can_draw_leaves_them_at_their_highest(room: MakeRoom) -> None:
@@ -150,7 +151,8 @@ def test_more_than_the_nodes_can_draw_leaves_them_at_their_highest(room: MakeRoo
     with hall.plant() as plant:
         ready(plant)
         receipt = tell(plant, 2.0 + 0.5)
-        assert (receipt.outcome, receipt.read_back) == (Outcome.APPLIED, pytest.approx(2.0))
+        assert receipt.outcome is Outcome.APPLIED
+        assert receipt.read_back == pytest.approx(2.0)
 
 
 def test_a_late_confirmation_does_not_hold_up_the_cycle_and_is_not_repeated(room: MakeRoom) -> None:
@@ -297,10 +299,12 @@ def test_a_node_that_is_lost_is_named_counted_and_kept_out_of_what_the_others_ge
         hall.boards[2].moods.gone = True
         image = read_until(plant, lambda image: image.readings["hall.p_kw"].quality is not Quality.GOOD)
         reading = image.readings["hall.p_kw"]
-        assert (reading.quality, reading.value) == (Quality.SUSPECT, pytest.approx(1.2))
+        assert reading.quality is Quality.SUSPECT
+        assert reading.value == pytest.approx(1.2)
         assert hall.boards[2].address.removeprefix("https://") in reading.reason
         receipt = tell(plant, 1.1)
-        assert (receipt.outcome, receipt.read_back) == (Outcome.CLIPPED, pytest.approx(1.1))
+        assert receipt.outcome is Outcome.CLIPPED
+        assert receipt.read_back == pytest.approx(1.1)
         assert limits_w(hall) == [300, 300, 500], "the lost one keeps 500 W, the others share the rest"
 
 
@@ -312,60 +316,6 @@ def test_nobody_gets_more_before_the_others_hold_less(room: MakeRoom) -> None:
         assert tell(plant, 1.2).outcome is Outcome.CLIPPED
         assert limits_w(hall) == [900, 300]
         assert not hall.boards[1].orders()
-
-
-def test_a_limit_whose_command_has_expired_gives_way_to_the_safe_setpoint(room: MakeRoom) -> None:
-    hall = room(with_metrics(), with_metrics())
-    with hall.plant() as plant:
-        ready(plant)
-        (receipt,) = plant.apply([command("hall", "limit_kw", 0.6, validity_s=0.3)], NOON)
-        assert receipt.outcome is Outcome.APPLIED
-        until(lambda: limits_w(hall) == [500, 500])
-
-
-def test_a_node_that_missed_the_return_to_safety_is_returned_when_it_is_back(room: MakeRoom) -> None:
-    hall = room(with_metrics())
-    with hall.plant(timeout_s=0.2) as plant:
-        ready(plant)
-        (receipt,) = plant.apply([command("hall", "limit_kw", 0.6, validity_s=0.4)], NOON)
-        assert receipt.outcome is Outcome.APPLIED
-        hall.boards[0].moods.delay_s = {"GET": 0.5, "PATCH": 0.5}
-        read_until(plant, lambda image: "hall" in image.lost)
-        hall.boards[0].moods.delay_s = {}
-        until(lambda: limits_w(hall) == [1000])
-
-
-def test_closing_returns_to_the_safe_setpoint_only_what_was_commanded(room: MakeRoom) -> None:
-    hall = room(with_metrics())
-    with hall.plant() as plant:
-        ready(plant)
-    assert limits_w(hall) == [900]
-    with hall.plant() as plant:
-        ready(plant)
-        tell(plant, 0.4)
-    assert limits_w(hall) == [1000]
-
-
-def test_without_left_in_force_nothing_is_written(room: MakeRoom) -> None:
-    hall = room(with_metrics())
-    with hall.plant(left_in_force=False) as plant:
-        ready(plant)
-        assert tell(plant, 0.5).outcome is Outcome.REJECTED
-        assert not hall.boards[0].orders()
-
-
-def test_a_command_that_cannot_be_meant_is_not_sent(room: MakeRoom) -> None:
-    hall = room(with_metrics())
-    with hall.plant() as plant:
-        ready(plant)
-        orders = [
-            command("hall", "limit_kw", float("nan")),
-            command("hall", "p_kw", 1.0),
-            command("hall", "limit_kw", 0.5, validity_s=-1.0),
-        ]
-        outcomes = [receipt.outcome for receipt in plant.apply(orders, NOON)]
-        assert outcomes == [Outcome.REJECTED, Outcome.REJECTED, Outcome.LOST]
-        assert not hall.boards[0].orders()
 
 
 def test_the_age_of_a_reading_is_told(room: MakeRoom) -> None:

@@ -37,7 +37,9 @@ HGX_METRICS = {"EnergykWh": [], "PowerLimitWatts": {"AllowableMax": 1200, "Defau
 
 FORMS = (ENVIRONMENT_METRICS, CONTROL, POWER)
 KEYS = ("PowerWatts", "Reading", "PowerLimitWatts", "SetPoint", "PowerControl", "PowerLimit", "LimitInWatts", "error")
-LEAVES = st.sampled_from((None, True, 0, -5, 700, 10**400, 1e308, float("nan"), float("inf"), "", "700", [], {}, [[]]))
+LEAVES: st.SearchStrategy[object] = st.sampled_from(
+    (None, True, 0, -5, 700, 10**400, 1e308, float("nan"), float("inf"), "", "700", [], {}, [[]])
+)
 INNER = st.dictionaries(st.sampled_from(KEYS), LEAVES, max_size=4)
 SHAPES = st.dictionaries(st.sampled_from(KEYS), LEAVES | INNER | st.lists(INNER, max_size=2), max_size=5)
 
