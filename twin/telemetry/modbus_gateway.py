@@ -130,9 +130,9 @@ class Gateway:
             self._wanted_count += 1
         try:
             async with self._lock:
-                # Whoever asked while this look stood in line could not interrupt it yet.
-                if look and self._wanted_count:
-                    raise GaveWayError("not asked yet: others come first")
+                # Whoever asked while this look stood in line could not interrupt it: it is kept short for them.
+                if look and self._wanted_count and self.endpoint.numbers_requests:
+                    timeout_s = min(timeout_s, LEAST_PATIENCE_S)
                 if (rest_s := self._free_at_s - stopwatch_s()) > 0:
                     await asyncio.sleep(rest_s)
                 reply = await self._ask(call, timeout_s if look else self._patience_s(timeout_s), look)

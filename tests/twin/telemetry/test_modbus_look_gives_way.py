@@ -1,4 +1,4 @@
-"""A look at a silent unit that stands in line gives way to real requests, also to those that come while it stands."""
+"""A look at a silent unit that stands in line is short when real requests come while it stands."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pymodbus.client.base import ModbusBaseClient
 from pymodbus.pdu import ModbusPDU
 
 from tests.twin.telemetry.telemetry_rig import PATIENCE_S, Request, scripted
-from twin.telemetry.modbus_gateway import Call, Gateway, GaveWayError
+from twin.telemetry.modbus_gateway import Call, Gateway, SilentError
 
 pytestmark = pytest.mark.sockets
 SILENT_UNIT = 2
@@ -59,7 +59,7 @@ async def reads_beside_a_look(port: int) -> None:
         # It is in line behind the first read, and the second comes before its turn.
         look = asyncio.create_task(gateway.request(reading(SILENT_UNIT), 10 * PATIENCE_S, look=True))
         await asyncio.wait_for(busy, PATIENCE_S)
-        with pytest.raises(GaveWayError):
+        with pytest.raises(SilentError):
             await look
     finally:
         gateway.close()
