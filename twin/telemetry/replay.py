@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
@@ -18,6 +19,7 @@ from twin.points import Command, Receipt, Snapshot
 from twin.site import Site
 from twin.telemetry.capture import EPOCH, MICROSECOND, Asked, Line, described, lines_of
 from twin.telemetry.config import AnyModbusLink, MqttLink, SunSpecLink
+from twin.telemetry.it_power import ItPower
 from twin.telemetry.live_plant import LivePlant, ranges_of
 from twin.telemetry.modbus import Gateway, RefusedError, SilentError, Unit, Value
 from twin.telemetry.modbus_transport import endpoint_of
@@ -193,6 +195,8 @@ class ReplayPlant(LivePlant):
         mqtt = {name: link for name, link in telemetry.links.items() if isinstance(link, MqttLink)}
         broker = telemetry.broker
         self._mqtt = _ReplayedMqtt(broker, mqtt, site_path) if broker is not None and mqtt else None
+        # Controllers and exporters are read in the background, and not captured.
+        self._it = ItPower(replace(site, telemetry=replace(telemetry, links={})), site_path)
         # Last: nothing after it can refuse a wrong file, and leave it open.
         self._loop = asyncio.new_event_loop()
         self._ranges = ranges_of(modbus)
