@@ -105,7 +105,7 @@ def mended(raw_kw: pd.Series) -> FloatArray:
 
 
 def on_grid(power_kw: pd.Series) -> FloatArray:
-    """A row's stamp is the begin of its quarter of an hour; of three readings of it, this fits 2011 best."""
+    """A row's stamp is the begin of its quarter of an hour; 2011 fits as well if it is an instant, worse if the end."""
     starts = GRID.index() - pd.Timedelta(seconds=GRID.step_s / 2)
     return np.asarray(power_kw.reindex(starts).to_numpy(), dtype=np.float64)
 

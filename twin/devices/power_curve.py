@@ -123,7 +123,7 @@ def running(
     died down to `restart_m_s` for `memory_s` is over: so what happens depends on these last hours alone, however a
     run is cut into pieces.
 
-    Source: hysteresis of storm control, Burton et al., Wind Energy Handbook, 2nd ed., 8.2.
+    The hysteresis is common practice; both speeds stand in a turbine's data sheet. The memory is ours.
     """
     index = np.arange(hub_m_s.shape[-1])
     stop = np.maximum.accumulate(np.where(hub_m_s >= cut_out_m_s, index, -1), axis=-1)

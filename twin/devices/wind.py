@@ -46,7 +46,7 @@ def sheared_wind_m_s(
 
     Valid between some 10 m and 200 m; α is 0.14 over open land, 0.2 by the design standard, 0.1 over water.
 
-    Source: IEC 61400-1:2019, 6.3.2.1 (normal wind profile).
+    Source: the normal wind profile model of IEC 61400-1.
     """
     return mast_m_s * float((hub_height_m / mast_height_m) ** shear_exponent)
 
